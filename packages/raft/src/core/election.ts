@@ -1,0 +1,209 @@
+/**
+ * Elections (Raft section 5.2 and 5.4.1; dissertation 4.2.3 and 9.6): how a server asks for votes and becomes leader, and
+ * how it answers those who ask for its vote.
+ *
+ * At most one leader a term (Figure 3, Election Safety) rests on three things: a vote is given once a term (here), it is
+ * durable before it leaves (outbox.ts), and only voters of the configuration in force are counted (quorum.ts).
+ */
+import { appendAsLeader } from "./append.js";
+import { invariant } from "./invariants.js";
+import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse } from "./message.js";
+import { send } from "./outbox.js";
+import { newProgress } from "./progress.js";
+import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
+import { becomeFollower, enterTerm, markHardStateDirty, noteLeaderOfTerm, resetElectionTimer, setLeader, setRole } from "./role.js";
+import { configurationOf, emit, type RaftState } from "./state.js";
+import { EMPTY_BYTES, type MemberId } from "./types.js";
+
+/** The election timer ran out. */
+export function onElectionTimeout(state: RaftState): void {
+  emit(state, { type: "electionTimeout", term: state.currentTerm });
+  setLeader(state, null);
+  if (!isVoter(configurationOf(state), state.id)) {
+    resetElectionTimer(state);
+    return;
+  }
+  startPreVote(state, "election timeout");
+}
+
+/** Asks whether an election could be won, before disturbing anyone with a new term. */
+function startPreVote(state: RaftState, reason: string): void {
+  setRole(state, "preCandidate", reason);
+  resetElectionTimer(state);
+  state.campaign = { answers: new Map([[state.id, true]]), leadershipTransfer: false };
+  for (const peer of otherVoters(state)) {
+    send(state, peer, {
+      type: "RequestPreVote",
+      term: state.currentTerm,
+      proposedTerm: state.currentTerm + 1,
+      lastLogIndex: state.log.lastIndex,
+      lastLogTerm: state.log.lastTerm,
+    });
+  }
+  countPreVotes(state);
+}
+
+/** Starts an election (section 5.2). The requests and one's own vote wait until term and vote are durable. */
+export function startElection(state: RaftState, reason: string, leadershipTransfer: boolean): void {
+  invariant(state.role !== "leader", "a leader never campaigns", `term ${state.currentTerm}`);
+  enterTerm(state, state.currentTerm + 1, state.id);
+  setRole(state, "candidate", reason);
+  setLeader(state, null);
+  resetElectionTimer(state);
+  emit(state, { type: "voteCast", candidate: state.id, term: state.currentTerm });
+  state.campaign = { answers: new Map(), leadershipTransfer };
+  for (const peer of otherVoters(state)) {
+    send(state, peer, {
+      type: "RequestVote",
+      term: state.currentTerm,
+      lastLogIndex: state.log.lastIndex,
+      lastLogTerm: state.log.lastTerm,
+      leadershipTransfer,
+    });
+  }
+}
+
+/** Called when a batch completed: a candidate's own vote counts from the moment it is durable. */
+export function countOwnVote(state: RaftState): void {
+  if (state.role !== "candidate" || state.campaign === null || state.campaign.answers.has(state.id)) return;
+  if (state.persistence.hardStateTicket > state.persistence.completedTicket) return;
+  state.campaign.answers.set(state.id, true);
+  countVotes(state);
+}
+
+function otherVoters(state: RaftState): readonly MemberId[] {
+  const configuration = configurationOf(state);
+  return replicationTargets(configuration).filter((id) => id !== state.id && isVoter(configuration, id));
+}
+
+function countPreVotes(state: RaftState): void {
+  if (state.campaign === null) return;
+  const outcome = voteOutcome(configurationOf(state), state.campaign.answers);
+  if (outcome === "won") startElection(state, "a quorum would vote for it", false);
+  else if (outcome === "lost") becomeFollower(state, state.currentTerm, null, "a quorum would not vote for it");
+}
+
+function countVotes(state: RaftState): void {
+  if (state.campaign === null) return;
+  const outcome = voteOutcome(configurationOf(state), state.campaign.answers);
+  if (outcome === "won") becomeLeader(state);
+  else if (outcome === "lost") becomeFollower(state, state.currentTerm, null, "a quorum refused");
+}
+
+/** Won (section 5.2). The no-op makes everything before it committable, and tells reads what is committed (section 8). */
+function becomeLeader(state: RaftState): void {
+  invariant(state.role === "candidate", "only a candidate becomes leader", state.role);
+  noteLeaderOfTerm(state, state.id);
+  setRole(state, "leader", "a quorum voted for it");
+  setLeader(state, state.id);
+  const progress = new Map(
+    replicationTargets(configurationOf(state))
+      .filter((id) => id !== state.id)
+      .map((id) => [id, newProgress(id, state.log.lastIndex, state.now)]),
+  );
+  state.leadership = {
+    progress,
+    firstIndexOfTerm: state.log.lastIndex + 1,
+    reads: [],
+    uncommittedBytes: 0,
+    quorumCheckAt: state.now + state.options.electionTimeoutMicros,
+  };
+  state.receiving = null;
+  // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.
+  state.heartbeatDeadline = state.now + state.options.heartbeatIntervalMicros;
+  appendAsLeader(state, [{ type: "noop", data: EMPTY_BYTES }]);
+}
+
+/** Check-quorum (dissertation section 6.2): a leader that no quorum answers for an election timeout gives up. */
+export function checkQuorum(state: RaftState): void {
+  const { leadership } = state;
+  if (leadership === null) return;
+  const heard = quorumValue(configurationOf(state), (id) => (id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0)));
+  if (state.now - heard >= state.options.electionTimeoutMicros) {
+    emit(state, { type: "quorumLost", term: state.currentTerm });
+    becomeFollower(state, state.currentTerm, null, "no quorum answers");
+    return;
+  }
+  leadership.quorumCheckAt = heard + state.options.electionTimeoutMicros;
+}
+
+/**
+ * Leader stickiness (dissertation section 4.2.3): whoever heard a leader within the minimum election timeout, or leads,
+ * neither votes nor takes the new term, so a server that was cut off or removed can't depose a leader that works. Not held
+ * against the leader itself: if it asks, it does not lead any more.
+ */
+function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | null {
+  if (state.role === "leader") return "leaderAlive";
+  if (state.now < state.silentUntil) return "justStarted";
+  if (state.leaderId === null || state.leaderId === candidate || state.leaderHeardAt === null) return null;
+  return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
+}
+
+/** Changes nothing here: no term, no vote, no timer. */
+export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
+  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "logNotUpToDate"): void => {
+    emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
+    respond(false);
+  };
+  const respond = (voteGranted: boolean): void =>
+    send(state, from, { type: "RequestPreVoteResponse", term: state.currentTerm, proposedTerm: message.proposedTerm, voteGranted });
+  // A lower term is answered too: the asker must learn of the higher one, or two servers can wait for each other for ever.
+  if (message.proposedTerm <= state.currentTerm) return refuse("staleTerm");
+  const disturbing = refusalToDisturb(state, from);
+  if (disturbing !== null) return refuse(disturbing);
+  if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
+  respond(true);
+}
+
+export function handleRequestPreVoteResponse(state: RaftState, from: MemberId, message: RequestPreVoteResponse): void {
+  if (state.role !== "preCandidate" || state.campaign === null || message.proposedTerm !== state.currentTerm + 1) {
+    emit(state, { type: "messageIgnored", from, message: message.type, reason: "staleResponse" });
+    return;
+  }
+  emit(state, { type: "voteReceived", voter: from, granted: message.voteGranted, term: message.proposedTerm, preVote: true });
+  state.campaign.answers.set(from, message.voteGranted);
+  countPreVotes(state);
+}
+
+/** True when a request of a higher term must be left unanswered because a leader is alive; the reason is an event. */
+export function ignoresRequestVote(state: RaftState, from: MemberId, message: RequestVote): boolean {
+  if (message.leadershipTransfer || message.term <= state.currentTerm) return false;
+  const reason = refusalToDisturb(state, from);
+  if (reason === null) return false;
+  emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
+  return true;
+}
+
+/** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
+export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
+  const refuse = (reason: "staleTerm" | "votedForOther" | "logNotUpToDate"): void => {
+    emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
+    send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
+  };
+  if (message.term < state.currentTerm) return refuse("staleTerm");
+  // Asked again by the one we voted for: the first answer was lost, so it is given again.
+  if (state.votedFor !== null && state.votedFor !== from) return refuse("votedForOther");
+  if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
+  // A pre-candidate has not voted yet; it gives up its own plan. A candidate or leader has voted for itself.
+  if (state.role === "preCandidate") becomeFollower(state, state.currentTerm, null, "voted for another");
+  invariant(state.role === "follower", "only a follower votes", state.role);
+  if (state.votedFor === null) {
+    state.votedFor = from;
+    markHardStateDirty(state);
+    emit(state, { type: "voteCast", candidate: from, term: state.currentTerm });
+  }
+  resetElectionTimer(state);
+  send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: true });
+}
+
+/** A response of the current term: counted if we still ask, once for each voter. */
+export function handleRequestVoteResponse(state: RaftState, from: MemberId, message: RequestVoteResponse): void {
+  if (state.role !== "candidate" || state.campaign === null) {
+    emit(state, { type: "messageIgnored", from, message: message.type, reason: "staleResponse" });
+    return;
+  }
+  emit(state, { type: "voteReceived", voter: from, granted: message.voteGranted, term: message.term, preVote: false });
+  // A grant stands: a repeated or later refusal of the same voter does not take it back.
+  if (state.campaign.answers.get(from) !== true) state.campaign.answers.set(from, message.voteGranted);
+  countVotes(state);
+}

@@ -1,0 +1,399 @@
+/**
+ * The door of the core. One synchronous class: inputs are method calls, each with the present time; effects are data,
+ * taken with `take()` once after a burst of inputs. No I/O, no timers, no promises, nothing random but what it is given:
+ * the same inputs give the same outputs, byte for byte.
+ *
+ * Time passes only in `advance`: the time given with other inputs is a stamp, it fires nothing (design law 8).
+ */
+import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
+import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
+import type { Configuration } from "./configuration.js";
+import { checkQuorum, countOwnVote, onElectionTimeout } from "./election.js";
+import { receive } from "./handlers.js";
+import { broadcastHeartbeat } from "./heartbeat.js";
+import { checkIndexes } from "./index-order.js";
+import { InvariantViolation } from "./invariants.js";
+import { RaftLog } from "./log.js";
+import type { Message } from "./message.js";
+import { checkOptions, type RaftOptions } from "./options.js";
+import { releaseHeld, send } from "./outbox.js";
+import type { Output, PersistBatch, SnapshotMetadata } from "./output.js";
+import type { Progress } from "./progress.js";
+import { isVoter } from "./quorum.js";
+import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
+import { peerLost, replicate } from "./replication.js";
+import { becomeFollower, resetElectionTimer } from "./role.js";
+import { compact, configurationAt, pieceRead, pieceWritten, snapshotInstalled, snapshotRejected, snapshotTaken } from "./snapshot.js";
+import { type ConfigurationAt, configurationOf, type Effects, emit, type RaftState } from "./state.js";
+import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
+
+/** What a server starts from: everything a disk gave back. */
+export interface RaftStart {
+  readonly id: MemberId;
+  readonly options?: Partial<RaftOptions>;
+  /** 32 random bits a call; draws election timeouts. */
+  readonly random: () => number;
+  readonly now: Micros;
+  readonly hardState: HardState;
+  /** The newest snapshot; for a fresh server index 0 and the founding configuration. */
+  readonly snapshot: SnapshotMetadata;
+  /** The position before the first entry. At most the snapshot's. */
+  readonly logStart: LogPosition;
+  readonly entries: readonly Entry[];
+}
+
+export class Raft {
+  readonly #state: RaftState;
+
+  /** Throws a RangeError for an option out of range and an InvariantViolation for a start that can't be. */
+  constructor(start: RaftStart) {
+    this.#state = createState(start);
+    checkIndexes(this.#state);
+  }
+
+  // ---- Inputs ----
+
+  /** Time has passed: fires what is due. The only input that does. */
+  advance(now: Micros): void {
+    this.#enter(now, (state) => {
+      if (state.role === "leader") {
+        if (state.leadership !== null && now >= state.leadership.quorumCheckAt) checkQuorum(state);
+        if (state.role === "leader" && now >= state.heartbeatDeadline) broadcastHeartbeat(state);
+      } else if (now >= state.electionDeadline) {
+        onElectionTimeout(state);
+      }
+    });
+  }
+
+  /** A message arrived. Never throws, whatever the message says. */
+  receive(now: Micros, from: MemberId, message: Message): void {
+    this.#enter(now, (state) => receive(state, from, message));
+  }
+
+  /** Appends commands, all or none, if this server leads. They are committed, or not, later: watch (index, term). */
+  propose(now: Micros, commands: readonly Uint8Array[]): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
+    return this.#enter(now, (state) => proposeCommands(state, commands)) ?? { refusal: "notLeader" };
+  }
+
+  /** Hands commands to the leader. False: none is known, nothing was sent. The answer comes in `proposeResponses`. */
+  forward(now: Micros, requestId: number, commands: readonly Uint8Array[]): boolean {
+    return (
+      this.#enter(now, (state) => {
+        if (state.leaderId === null || state.leaderId === state.id) return false;
+        send(state, state.leaderId, { type: "ProposeRequest", term: state.currentTerm, requestId, commands });
+        return true;
+      }) ?? false
+    );
+  }
+
+  /** Asks for a linearizable read; `id` must be new. Ends up in `readsReady` or `readsFailed` unless it is refused here. */
+  read(now: Micros, id: number): "accepted" | "notLeader" | "overloaded" {
+    return this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader";
+  }
+
+  /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
+  persisted(now: Micros, ticket: number): void {
+    this.#enter(now, (state) => {
+      const { persistence } = state;
+      if (ticket <= persistence.completedTicket || ticket >= persistence.nextTicket) return;
+      persistence.completedTicket = ticket;
+      if (state.log.completed(ticket)) emit(state, { type: "entriesDurable", durableIndex: state.log.durableIndex });
+      releaseHeld(state);
+      countOwnVote(state);
+      advanceCommit(state);
+    });
+  }
+
+  /** The state machine applied every delivered entry up to `index`. */
+  applied(now: Micros, index: Index): void {
+    this.#enter(now, (state) => recordApplied(state, index));
+  }
+
+  /** Campaigns without waiting for the timer, if this server is a voter that follows nobody. */
+  campaign(now: Micros): void {
+    this.#enter(now, (state) => {
+      if (state.role === "follower" && state.leaderId === null && isVoter(configurationOf(state), state.id)) onElectionTimeout(state);
+    });
+  }
+
+  /** Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. */
+  stepDown(now: Micros, reason: string): void {
+    this.#enter(now, (state) => {
+      if (state.role !== "follower") becomeFollower(state, state.currentTerm, null, reason);
+    });
+  }
+
+  /** What was under way to this member is lost, or may be. */
+  peerUnreachable(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => peerLost(state, id));
+  }
+
+  /** A connection to this member is open: what waits for it can go at once. */
+  peerConnected(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => {
+      const progress = state.leadership?.progress.get(id);
+      if (progress === undefined) return;
+      progress.probeSentAt = null;
+      state.effects.replicate = true;
+    });
+  }
+
+  /** What a member says of its own log when it connects. Less than it acknowledged means that its disk went back in time. */
+  peerLog(now: Micros, id: MemberId, durableIndex: Index, recovering: boolean): void {
+    this.#enter(now, (state) => {
+      const progress = state.leadership?.progress.get(id);
+      if (progress !== undefined && durableIndex < progress.matchIndex && !recovering) {
+        emit(state, { type: "durableRegressed", peer: id, matchIndex: progress.matchIndex, durableIndex });
+      }
+    });
+  }
+
+  /** A snapshot of this node's own is durable. */
+  snapshotTaken(now: Micros, metadata: SnapshotMetadata): void {
+    this.#enter(now, (state) => snapshotTaken(state, metadata));
+  }
+
+  /** Forgets entries up to `index`, at most up to the snapshot. Returns where the log now starts. */
+  compact(now: Micros, index: Index): LogPosition {
+    this.#enter(now, (state) => compact(state, index));
+    return this.#state.log.start;
+  }
+
+  /** Answer to a SnapshotReadRequest. `data` null: it can't be read. */
+  snapshotChunkRead(now: Micros, to: MemberId, lastIncludedIndex: Index, offset: number, data: Uint8Array | null, done: boolean): void {
+    this.#enter(now, (state) => pieceRead(state, to, lastIncludedIndex, offset, data, done));
+  }
+
+  /** Answer to a SnapshotWriteRequest that was not the last: the next piece begins at `nextOffset`. */
+  snapshotChunkWritten(now: Micros, lastIncludedIndex: Index, lastIncludedTerm: Term, nextOffset: number): void {
+    this.#enter(now, (state) => pieceWritten(state, lastIncludedIndex, lastIncludedTerm, nextOffset));
+  }
+
+  /** Answer to the last SnapshotWriteRequest: it is whole, valid and durable. True: it is in force, swap the state machine. */
+  snapshotInstalled(now: Micros, metadata: SnapshotMetadata): boolean {
+    return this.#enter(now, (state) => snapshotInstalled(state, metadata)) ?? false;
+  }
+
+  /** Answer to a SnapshotWriteRequest whose bytes are not valid or could not be written. */
+  snapshotRejected(now: Micros, lastIncludedIndex: Index, lastIncludedTerm: Term): void {
+    this.#enter(now, (state) => snapshotRejected(state, lastIncludedIndex, lastIncludedTerm));
+  }
+
+  // ---- Output ----
+
+  /** Everything to be done now. Each effect is given once. */
+  take(): Output {
+    const state = this.#state;
+    const gathered = this.#enter(state.now, () => {
+      if (startReadRound(state)) {
+        broadcastHeartbeat(state);
+        confirmReads(state);
+      }
+      if (state.effects.replicate) {
+        state.effects.replicate = false;
+        replicate(state);
+      }
+      const persist = takeBatch(state);
+      const committed = takeCommitted(state);
+      checkIndexes(state);
+      return { persist, committed };
+    });
+    const { events, readsReady, readsFailed, proposeResponses, snapshotReads, snapshotWrites } = state.effects;
+    const messages = state.outbox.ready;
+    state.effects = noEffects();
+    state.outbox.ready = [];
+    if (gathered === null) return { ...EMPTY_OUTPUT, events };
+    return { ...gathered, messages, readsReady, readsFailed, proposeResponses, snapshotReads, snapshotWrites, events, deadline: deadlineOf(state) };
+  }
+
+  // ---- Looking ----
+
+  get id(): MemberId {
+    return this.#state.id;
+  }
+  get currentTerm(): Term {
+    return this.#state.currentTerm;
+  }
+  get votedFor(): MemberId | null {
+    return this.#state.votedFor;
+  }
+  get role(): Role {
+    return this.#state.role;
+  }
+  get leaderId(): MemberId | null {
+    return this.#state.leaderId;
+  }
+  get commitIndex(): Index {
+    return this.#state.commitIndex;
+  }
+  get lastApplied(): Index {
+    return this.#state.lastApplied;
+  }
+  get lastLogIndex(): Index {
+    return this.#state.log.lastIndex;
+  }
+  get lastLogTerm(): Term {
+    return this.#state.log.lastTerm;
+  }
+  get durableIndex(): Index {
+    return this.#state.log.durableIndex;
+  }
+  get logStart(): LogPosition {
+    return this.#state.log.start;
+  }
+  get snapshot(): SnapshotMetadata {
+    return this.#state.snapshot;
+  }
+  /** The configuration in force. */
+  get configuration(): Configuration {
+    return configurationOf(this.#state);
+  }
+  /** The configuration in force at `index`, which a snapshot at that index must carry. */
+  configurationAt(index: Index): ConfigurationAt {
+    return configurationAt(this.#state, index);
+  }
+  get failed(): boolean {
+    return this.#state.failed;
+  }
+  termAt(index: Index): Term | null {
+    return this.#state.log.termAt(index);
+  }
+  entryAt(index: Index): Entry | null {
+    return this.#state.log.entryAt(index);
+  }
+  /** nextIndex, matchIndex and the rest, while leading; otherwise empty. */
+  get progress(): ReadonlyMap<MemberId, Readonly<Progress>> {
+    return this.#state.leadership?.progress ?? NO_PROGRESS;
+  }
+  /** True when `take` would give something besides a deadline. */
+  get hasOutput(): boolean {
+    const { effects, outbox, persistence, log } = this.#state;
+    return (
+      outbox.ready.length > 0 ||
+      effects.events.length > 0 ||
+      effects.replicate ||
+      persistence.hardStateDirty ||
+      persistence.unsavedFrom <= log.lastIndex ||
+      effects.readsReady.length > 0 ||
+      effects.readsFailed.length > 0 ||
+      effects.proposeResponses.length > 0 ||
+      effects.snapshotReads.length > 0 ||
+      effects.snapshotWrites.length > 0 ||
+      (Math.min(this.#state.commitIndex, log.durableIndex) > this.#state.deliveredIndex && this.#state.unappliedBytes === 0)
+    );
+  }
+
+  /** Runs one input. A broken invariant ends everything: one event, and nothing more, ever (design law 3). */
+  #enter<T>(now: Micros, body: (state: RaftState) => T): T | null {
+    const state = this.#state;
+    if (state.failed) return null;
+    if (now > state.now) state.now = now;
+    try {
+      return body(state);
+    } catch (error) {
+      if (!(error instanceof InvariantViolation)) throw error;
+      state.failed = true;
+      state.outbox.held = [];
+      emit(state, { type: "invariantViolated", invariant: error.invariant, detail: error.detail });
+      return null;
+    }
+  }
+}
+
+const NO_PROGRESS: ReadonlyMap<MemberId, Progress> = new Map();
+
+const EMPTY_OUTPUT: Output = {
+  persist: null,
+  messages: [],
+  committed: [],
+  readsReady: [],
+  readsFailed: [],
+  proposeResponses: [],
+  snapshotReads: [],
+  snapshotWrites: [],
+  events: [],
+  deadline: null,
+};
+
+function noEffects(): Effects {
+  return { events: [], readsReady: [], readsFailed: [], proposeResponses: [], snapshotReads: [], snapshotWrites: [], replicate: false };
+}
+
+/** Everything that must become durable with this turn, as one batch; null when there is nothing. */
+function takeBatch(state: RaftState): PersistBatch | null {
+  const { persistence, log } = state;
+  const hasEntries = persistence.unsavedFrom <= log.lastIndex;
+  if (!persistence.hardStateDirty && !hasEntries && persistence.logStart === null) return null;
+  const batch: PersistBatch = {
+    ticket: persistence.nextTicket,
+    hardState: { currentTerm: state.currentTerm, votedFor: state.votedFor, commitIndex: state.commitIndex },
+    hardStateChanged: persistence.hardStateDirty,
+    logStart: persistence.logStart,
+    entries: hasEntries ? log.slice(persistence.unsavedFrom, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) : [],
+  };
+  persistence.nextTicket += 1;
+  persistence.hardStateDirty = false;
+  persistence.logStart = null;
+  persistence.unsavedFrom = log.lastIndex + 1;
+  return batch;
+}
+
+function deadlineOf(state: RaftState): Micros {
+  if (state.leadership !== null) return Math.min(state.heartbeatDeadline, state.leadership.quorumCheckAt);
+  return state.electionDeadline;
+}
+
+function createState(start: RaftStart): RaftState {
+  const { hardState, snapshot } = start;
+  const log = new RaftLog(start.logStart, start.entries);
+  const options = checkOptions(start.options ?? {});
+  const state: RaftState = {
+    id: start.id,
+    options,
+    random: start.random,
+    currentTerm: hardState.currentTerm,
+    votedFor: hardState.votedFor,
+    log,
+    // Everything in a snapshot is committed; the hint is only believed as far as the log reaches.
+    commitIndex: Math.max(snapshot.lastIncludedIndex, Math.min(hardState.commitIndex, log.lastIndex)),
+    lastApplied: snapshot.lastIncludedIndex,
+    deliveredIndex: snapshot.lastIncludedIndex,
+    unappliedBytes: 0,
+    role: "follower",
+    leaderId: null,
+    leaderOfTerm: null,
+    campaign: null,
+    leadership: null,
+    configurations: configurationsIn(start),
+    snapshot,
+    receiving: null,
+    forwardedReads: new Set(),
+    now: start.now,
+    electionDeadline: start.now,
+    heartbeatDeadline: start.now,
+    leaderHeardAt: null,
+    silentUntil: start.now,
+    readRound: 0,
+    outbox: { ready: [], held: [] },
+    persistence: { nextTicket: 1, completedTicket: 0, hardStateDirty: false, hardStateTicket: 0, unsavedFrom: log.lastIndex + 1, logStart: null },
+    effects: noEffects(),
+    failed: false,
+  };
+  // Restart forgets what was heard (design law 9): a lease may still run that was given before.
+  if (state.currentTerm > 0 && configurationOf(state).leases) state.silentUntil = start.now + options.electionTimeoutMicros;
+  resetElectionTimer(state);
+  return state;
+}
+
+/** The snapshot's configuration and every one in the log above it, committed or not (dissertation section 4.1). */
+function configurationsIn(start: RaftStart): ConfigurationAt[] {
+  const { snapshot } = start;
+  const found: ConfigurationAt[] = [{ index: snapshot.configurationIndex, configuration: snapshot.configuration }];
+  for (const entry of start.entries) {
+    if (entry.type !== "configuration" || entry.index <= snapshot.lastIncludedIndex) continue;
+    const configuration = readConfiguration(entry);
+    if (configuration === null) throw new InvariantViolation("configurations in the log are valid", `entry ${entry.index}`);
+    found.push({ index: entry.index, configuration });
+  }
+  return found;
+}

@@ -1,0 +1,154 @@
+/**
+ * RaftNode: what a program imports. This file is its face: the types and what they promise; open.ts builds one,
+ * driver.ts makes it go.
+ */
+import type { RaftEvent } from "../core/event.js";
+import type { Index, Role, Term } from "../core/types.js";
+import type { LeaderHint } from "./errors.js";
+import type { StateMachine } from "./state-machine.js";
+
+/** The part of the platform's AbortSignal that is used; written out so that no platform's types are needed here. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** One founding member. */
+export interface Founder {
+  /** 1 to 64 bytes; unique in the cluster. */
+  readonly name: string;
+  /** host:port on which its peers reach it. */
+  readonly address: string;
+}
+
+export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
+  /** This node's name, one of the founders'. */
+  readonly id: string;
+  /**
+   * The founding members, the same on every node. They must all be up once at the same time before the cluster can
+   * elect its first leader; afterwards a majority is enough. Between 1 and 15.
+   */
+  readonly cluster: readonly Founder[];
+  /** Mixed into the cluster's id, so that two clusters of equal names never talk. Default "". At most 256 bytes. */
+  readonly clusterToken?: string;
+  /** Where the log, the snapshots and the identity live. Made if missing. One process at a time. */
+  readonly directory: string;
+  /** Makes an empty state machine; called at start and once for each snapshot that is received. */
+  readonly stateMachine: () => Machine;
+  /** host:port to listen on, if it differs from this node's address in `cluster`. */
+  readonly listenAddress?: string;
+
+  /** How often a leader says that it lives. 5 to 60,000, default 100; at most half of electionTimeoutMs. */
+  readonly heartbeatIntervalMs?: number;
+  /** A follower that hears no leader for a time drawn from [1, 2) of these campaigns. 10 to 600,000, default 1000. */
+  readonly electionTimeoutMs?: number;
+  /** Largest command. 1 to 64 MiB, default 2 MiB. */
+  readonly maxEntryBytes?: number;
+  /** Commands proposed here and not yet settled, in bytes; beyond it propose fails with `overloaded`. Default 64 MiB. */
+  readonly maxPendingBytes?: number;
+  /** … and their number. Default 65,536. */
+  readonly maxPendingProposals?: number;
+  /** Reads waiting here. Default 65,536. */
+  readonly maxPendingReads?: number;
+  /** A snapshot is taken when this many bytes of log were applied since the last one (and at least as many as it held). Default 64 MiB. */
+  readonly snapshotLogBytes?: number;
+  /** … or this many entries. Default 100,000. */
+  readonly snapshotLogEntries?: number;
+  /** Entries kept behind a snapshot for followers that are a little late. Default 10,000. */
+  readonly trailingEntries?: number;
+  /** Size of a segment of the log, in bytes. 64 KiB to 1 GiB, default 64 MiB. */
+  readonly segmentBytes?: number;
+}
+
+export interface ProposeOptions {
+  /** Default 5000. The promise settles by then, whatever happens. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignalLike;
+}
+
+export interface ProposeResult {
+  /** What `apply` returned for this command on this node. */
+  readonly result: Uint8Array;
+  readonly index: Index;
+  readonly term: Term;
+}
+
+/**
+ * - `linearizable` (default): sees every write that was acknowledged before the read began, anywhere (ReadIndex,
+ *   dissertation section 6.4). Works on every node; costs a round of heartbeats, shared by all reads of a turn.
+ * - `{ atLeast: index }`: waits until this node has applied that index. Reads your own writes; no message.
+ * - `stale`: what this node has now.
+ */
+export type Consistency = "linearizable" | "stale" | { readonly atLeast: Index };
+
+export interface ReadOptions {
+  readonly consistency?: Consistency;
+  /** Default 5000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignalLike;
+}
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly connected: boolean;
+  /** On the leader: the highest index known to be durable there, and the next one to send. Elsewhere null. */
+  readonly matchIndex: Index | null;
+  readonly nextIndex: Index | null;
+  readonly state: "probe" | "replicate" | "snapshot" | null;
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  /** As sixteen hexadecimal digits. */
+  readonly incarnation: string;
+  /** As thirty-two hexadecimal digits. */
+  readonly clusterId: string;
+  readonly boot: number;
+  /** `founding`: waiting for the other founders. `failed`: see `failure`. */
+  readonly state: "founding" | "running" | "failed" | "closed";
+  readonly failure: string | null;
+  readonly role: Role;
+  readonly currentTerm: Term;
+  readonly leader: LeaderHint | null;
+  readonly commitIndex: Index;
+  readonly lastApplied: Index;
+  readonly lastLogIndex: Index;
+  readonly durableIndex: Index;
+  readonly snapshotIndex: Index;
+  readonly firstLogIndex: Index;
+  readonly pendingProposals: number;
+  readonly pendingReads: number;
+  /** Voters in the newest configuration of the log, by name, sorted. Empty while founding. */
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  readonly peers: readonly PeerStatus[];
+  readonly log: { readonly syncs: number; readonly batches: number; readonly entries: number; readonly bytes: number };
+}
+
+/** What `events()` yields: the core's events, the node's own, and `dropped` where the listener was too slow. */
+export type NodeEvent =
+  | RaftEvent
+  | { readonly type: "dropped"; readonly count: number }
+  | { readonly type: "founded"; readonly voters: readonly string[] }
+  | { readonly type: "snapshotTaken"; readonly lastIncludedIndex: Index; readonly bytes: number }
+  | { readonly type: "snapshotRestored"; readonly lastIncludedIndex: Index }
+  | { readonly type: "peerConnected"; readonly name: string; readonly boot: number }
+  | { readonly type: "peerDisconnected"; readonly name: string; readonly reason: string }
+  | { readonly type: "loopLate"; readonly byMs: number }
+  | { readonly type: "warning"; readonly message: string }
+  | { readonly type: "failed"; readonly reason: string };
+
+export interface RaftNode<Machine extends StateMachine = StateMachine> extends AsyncDisposable {
+  /** Replicates a command; resolves when it is committed and applied here. Any node will do. */
+  propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
+  /** Calls `query` with the state machine at a moment that satisfies the consistency asked for. `query` must not change it. */
+  read<T>(query: (machine: Machine) => T, options?: ReadOptions): Promise<T>;
+  status(): NodeStatus;
+  /** A live stream of events from now on. Holds at most 1,024 for a slow listener; beyond that yields one `dropped`. */
+  events(): AsyncIterableIterator<NodeEvent>;
+  /** Settles whatever waits, releases the directory and the port. Safe to call twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,123 @@
+/** How the golden tests print things: one short line for each event, message and batch. */
+import type { Entry, HardState, LogPosition, MemberId, Message, PersistBatch, RaftEvent } from "../../src/core/index.js";
+
+const text = (bytes: Uint8Array): string => [...bytes].map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "?")).join("");
+
+/** `5/2` is the entry at index 5 with term 2; a command shows its text, a no-op `noop`, a configuration `conf`. */
+export function formatEntry(entry: Entry): string {
+  const what = entry.type === "command" ? `"${text(entry.data)}"` : entry.type === "noop" ? "noop" : "conf";
+  return `${entry.index}/${entry.term} ${what}`;
+}
+
+export function formatEntries(entries: readonly Entry[]): string {
+  if (entries.length <= 3) return `[${entries.map(formatEntry).join(", ")}]`;
+  const [first, last] = [entries[0], entries.at(-1)];
+  return first === undefined || last === undefined ? "[]" : `[${formatEntry(first)} .. ${formatEntry(last)}]`;
+}
+
+export const formatPosition = (position: LogPosition): string => `${position.index}/${position.term}`;
+
+/** The terms of a log, as Figure 7 of the paper draws them. */
+export function formatTerms(entries: readonly Entry[]): string {
+  return entries.map((entry) => entry.term).join(" ");
+}
+
+export function formatHardState(state: HardState): string {
+  return `term=${state.currentTerm} vote=${state.votedFor ?? "-"} commit=${state.commitIndex}`;
+}
+
+export function formatBatch(batch: PersistBatch): string {
+  const parts = [`#${batch.ticket}`, formatHardState(batch.hardState)];
+  if (batch.logStart !== null) parts.push(`start=${formatPosition(batch.logStart.position)}${batch.logStart.keepSuffix ? " keep-suffix" : ""}`);
+  if (batch.entries.length > 0) parts.push(formatEntries(batch.entries));
+  return parts.join(" ");
+}
+
+export function formatMessage(message: Message): string {
+  const head = `${message.type} term=${message.term}`;
+  switch (message.type) {
+    case "RequestPreVote":
+      return `${head} proposed=${message.proposedTerm} last=${message.lastLogIndex}/${message.lastLogTerm}`;
+    case "RequestPreVoteResponse":
+      return `${head} proposed=${message.proposedTerm} ${message.voteGranted ? "granted" : "refused"}`;
+    case "RequestVote":
+      return `${head} last=${message.lastLogIndex}/${message.lastLogTerm}${message.leadershipTransfer ? " transfer" : ""}`;
+    case "RequestVoteResponse":
+      return `${head} ${message.voteGranted ? "granted" : "refused"}`;
+    case "AppendEntries":
+      return `${head} prev=${message.prevLogIndex}/${message.prevLogTerm} commit=${message.leaderCommit} ${formatEntries(message.entries)}`;
+    case "AppendEntriesResponse":
+      return message.success
+        ? `${head} prev=${message.prevLogIndex} match=${message.matchIndex}`
+        : `${head} prev=${message.prevLogIndex} refused hint=${message.hintIndex}/${message.hintTerm}`;
+    case "Heartbeat":
+      return `${head} commit=${message.leaderCommit} round=${message.readRound}`;
+    case "HeartbeatResponse":
+      return `${head} round=${message.readRound}`;
+    case "InstallSnapshot":
+      return `${head} last=${message.lastIncludedIndex}/${message.lastIncludedTerm} offset=${message.offset} bytes=${message.data.length}${message.done ? " done" : ""}`;
+    case "InstallSnapshotResponse":
+      return `${head} last=${message.lastIncludedIndex}/${message.lastIncludedTerm} ${message.status} offset=${message.offset}`;
+    case "ReadIndexRequest":
+      return `${head} id=${message.requestId}`;
+    case "ReadIndexResponse":
+      return `${head} id=${message.requestId} index=${message.readIndex ?? "refused"}`;
+    case "ProposeRequest":
+      return `${head} id=${message.requestId} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
+    case "ProposeResponse":
+      return `${head} id=${message.requestId} ${message.refusal ?? `${message.firstIndex}/${message.entryTerm}`}`;
+  }
+}
+
+const list = (ids: readonly MemberId[]): string => (ids.length === 0 ? "-" : ids.join(","));
+
+export function formatEvent(event: RaftEvent): string {
+  switch (event.type) {
+    case "roleChanged":
+      return `${event.previous} -> ${event.role} in term ${event.term} (${event.reason})`;
+    case "termChanged":
+      return `term ${event.previous} -> ${event.term}`;
+    case "leaderChanged":
+      return `leader of term ${event.term}: ${event.leader ?? "unknown"}`;
+    case "electionTimeout":
+      return `election timeout in term ${event.term}`;
+    case "voteCast":
+      return `votes for ${event.candidate} in term ${event.term}`;
+    case "voteRefused":
+      return `refuses ${event.preVote ? "pre-vote" : "vote"} of ${event.candidate} for term ${event.term}: ${event.reason}`;
+    case "voteReceived":
+      return `${event.preVote ? "pre-vote" : "vote"} of ${event.voter} for term ${event.term}: ${event.granted ? "granted" : "refused"}`;
+    case "entriesAppended":
+      return `appends ${event.first}..${event.last}`;
+    case "logTruncated":
+      return `truncates from ${event.from} (last was ${event.previousLast})`;
+    case "entriesDurable":
+      return `durable up to ${event.durableIndex}`;
+    case "commitAdvanced":
+      return `committed up to ${event.commitIndex}`;
+    case "appendRefused":
+      return `refuses entries of ${event.peer} after ${event.prevLogIndex}, hint ${event.hintIndex}/${event.hintTerm}`;
+    case "progressChanged":
+      return `${event.peer}: ${event.state} next=${event.nextIndex}`;
+    case "configurationChanged":
+      return `configuration ${event.index}: voters ${list(event.voters)} outgoing ${list(event.votersOutgoing)} learners ${list(event.learners)}`;
+    case "readConfirmed":
+      return `read ${event.id} confirmed at ${event.readIndex}`;
+    case "quorumLost":
+      return `no quorum answers in term ${event.term}`;
+    case "snapshotSending":
+      return `sends snapshot ${event.lastIncludedIndex} to ${event.peer}`;
+    case "snapshotSent":
+      return `snapshot ${event.lastIncludedIndex} is at ${event.peer}`;
+    case "snapshotInstalled":
+      return `installed snapshot ${event.lastIncludedIndex}/${event.lastIncludedTerm}${event.keptSuffix ? ", kept the log after it" : ""}`;
+    case "logCompacted":
+      return `log compacted up to ${event.purgedIndex}`;
+    case "durableRegressed":
+      return `ALARM ${event.peer} acknowledged ${event.matchIndex} and now has ${event.durableIndex}`;
+    case "messageIgnored":
+      return `ignores ${event.message} of ${event.from}: ${event.reason}`;
+    case "invariantViolated":
+      return `INVARIANT VIOLATED: ${event.invariant}: ${event.detail}`;
+  }
+}

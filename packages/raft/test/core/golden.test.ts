@@ -1,0 +1,40 @@
+/**
+ * Golden tests of the core: each file in golden/ is a script of commands and, after `----`, everything that came of them.
+ * They are the documentation of the core. `npx vitest run packages/raft/test/core/golden.test.ts --update` writes what
+ * happens now; read the difference before you keep it.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { GoldenCluster } from "./golden-cluster.js";
+
+const folder = new URL("./golden/", import.meta.url);
+
+/** Runs a script: lines before `----` are commands (`#` comments stay); what follows up to an empty line is replaced. */
+export function replay(script: string): string {
+  const cluster = new GoldenCluster();
+  const written: string[] = [];
+  for (const block of script.split(/\n\n+/)) {
+    const commands = (block.split(/^----$/m)[0] ?? "").trim();
+    if (commands === "") continue;
+    const lines = commands.split("\n");
+    const outputs = lines.filter((line) => !line.startsWith("#")).map((line) => cluster.run(line));
+    const heard = outputs.filter((output) => output !== "ok\n").join("") || "ok\n";
+    written.push(outputs.length === 0 ? `${commands}\n` : `${commands}\n----\n${heard}`);
+  }
+  return written.join("\n");
+}
+
+describe("golden scripts of the core", () => {
+  for (const name of readdirSync(folder).filter((each) => each.endsWith(".txt")).sort()) {
+    it(name.replace(/\.txt$/, "").replaceAll("-", " "), async () => {
+      const path = fileURLToPath(new URL(name, folder));
+      await expect(replay(readFileSync(path, "utf8"))).toMatchFileSnapshot(path);
+    });
+  }
+
+  it("a script that expects something else fails", () => {
+    const right = replay("cluster a\n");
+    expect(replay("cluster a b c\n\ntimeout a\n")).not.toBe(right);
+  });
+});
