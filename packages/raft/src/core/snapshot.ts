@@ -124,14 +124,14 @@ function followerHas(state: RaftState, progress: Progress, index: Index): void {
   }
   const advanced = index > progress.matchIndex;
   if (advanced) progress.matchIndex = index;
+  progress.nextIndex = Math.max(progress.nextIndex, progress.matchIndex + 1);
   if (progress.state === "snapshot" && progress.matchIndex >= state.log.start.index) {
     emit(state, { type: "snapshotSent", peer: progress.id, lastIncludedIndex: index });
     becomeReplicate(progress);
     announceProgress(state, progress);
   } else if (progress.state === "snapshot") {
+    // The log was compacted further meanwhile: the next heartbeat that is answered begins with the newer snapshot.
     progress.snapshot = null;
-  } else {
-    progress.nextIndex = Math.max(progress.nextIndex, progress.matchIndex + 1);
   }
   if (advanced) advanceCommit(state);
   state.effects.replicate = true;

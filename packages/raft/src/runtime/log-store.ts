@@ -3,7 +3,7 @@
  * a process (one file, one sync), which is why every record names its group.
  */
 import type { PersistBatch } from "../core/output.js";
-import type { Entry, HardState, Index, LogPosition } from "../core/types.js";
+import type { Entry, HardState, LogPosition, Micros } from "../core/types.js";
 import type { DiskError } from "./ports.js";
 
 /** What a group finds after a start. */
@@ -19,6 +19,8 @@ export interface GroupLog {
   append(batch: PersistBatch): void;
   /** Entries at or below `position` are no longer needed (a durable snapshot covers them). Frees whole segments, later. */
   release(position: LogPosition): void;
+  /** Since when the oldest batch that is not durable yet has been waiting; null when there is none. */
+  readonly oldestUnfinishedSince: Micros | null;
 }
 
 /** Reports of the log to a group's driver. May come before `append` returns. */

@@ -1,0 +1,198 @@
+/**
+ * Commands that somebody waits for. A proposal is settled by what this node itself applies at the (index, term) where a
+ * leader appended it, never by hope: if that very entry is applied, the result is its; if another entry is applied at that
+ * index, it was never committed and never will be; if neither is known in time, the outcome is unknown (pitfalls, rule 21).
+ */
+import type { Index, Micros, Term } from "../core/types.js";
+import { type LeaderHint, RaftError } from "./errors.js";
+import type { ProposeResult } from "./node.js";
+
+export interface Proposal {
+  readonly command: Uint8Array;
+  readonly expiresAt: Micros;
+  readonly settle: (error: RaftError | null, result: ProposeResult | null) => void;
+  /** `waiting`: for a leader. `forwarded`: handed to the leader, place not known. `placed`: at (index, term). */
+  state: "waiting" | "forwarded" | "placed" | "settled";
+  index: Index;
+  term: Term;
+  /** Another proposal at the same index, of another term. */
+  next: Proposal | null;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export function notExecuted(code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed", message: string, leader: LeaderHint | null = null): RaftError {
+  const retry = code === "tooLarge" || code === "closed" || code === "failed" ? (leader === null ? "never" : "elsewhere") : "now";
+  return new RaftError(code, message, { outcome: "not-executed", retry, leader });
+}
+
+export function unknownOutcome(code: "timeout" | "aborted" | "closed" | "failed" | "leadershipLost", message: string, leader: LeaderHint | null = null): RaftError {
+  return new RaftError(code, message, { outcome: "unknown", retry: code === "closed" || code === "failed" ? "elsewhere" : "now", leader });
+}
+
+export class Proposals {
+  /** Not handed to anybody yet. */
+  #waiting: Proposal[] = [];
+  readonly #forwarded = new Map<number, Proposal[]>();
+  readonly #placed = new Map<Index, Proposal>();
+  #count = 0;
+  #bytes = 0;
+  /** No proposal expires before. */
+  #nextExpiry: Micros = Number.MAX_SAFE_INTEGER;
+
+  get count(): number {
+    return this.#count;
+  }
+  get bytes(): number {
+    return this.#bytes;
+  }
+  get hasWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+  get nextExpiry(): Micros {
+    return this.#nextExpiry;
+  }
+
+  add(proposal: Proposal): void {
+    this.#waiting.push(proposal);
+    this.#count += 1;
+    this.#bytes += proposal.command.length;
+    if (proposal.expiresAt < this.#nextExpiry) this.#nextExpiry = proposal.expiresAt;
+  }
+
+  /** Those that wait, at most `maxBytes` of commands (at least one) and `maxCount`; they are the caller's now. */
+  takeWaiting(maxCount: number, maxBytes: number): Proposal[] {
+    let bytes = 0;
+    let count = 0;
+    for (const proposal of this.#waiting) {
+      bytes += proposal.command.length;
+      if (count >= maxCount || (bytes > maxBytes && count > 0)) break;
+      count += 1;
+    }
+    if (count === this.#waiting.length) {
+      const all = this.#waiting;
+      this.#waiting = [];
+      return all;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  /** It never left this node: back to the front of those that wait. */
+  putBack(proposals: readonly Proposal[]): void {
+    for (const proposal of proposals) proposal.state = "waiting";
+    this.#waiting = [...proposals, ...this.#waiting];
+  }
+
+  forwarded(requestId: number, proposals: Proposal[]): void {
+    for (const proposal of proposals) proposal.state = "forwarded";
+    this.#forwarded.set(requestId, proposals);
+  }
+
+  /** The proposals of a request that was handed on; forgets the request. */
+  takeForwarded(requestId: number): Proposal[] {
+    const proposals = this.#forwarded.get(requestId) ?? [];
+    this.#forwarded.delete(requestId);
+    return proposals;
+  }
+
+  /** The leader appended them one after the other from `firstIndex` on. */
+  placed(proposals: readonly Proposal[], firstIndex: Index, term: Term): void {
+    let index = firstIndex;
+    for (const proposal of proposals) {
+      if (proposal.state !== "settled") {
+        proposal.state = "placed";
+        proposal.index = index;
+        proposal.term = term;
+        proposal.next = this.#placed.get(index) ?? null;
+        this.#placed.set(index, proposal);
+      }
+      index += 1;
+    }
+  }
+
+  /** An entry was applied here: settles what was proposed at its index. */
+  applied(index: Index, term: Term, result: Uint8Array | undefined): void {
+    let proposal: Proposal | null = this.#placed.get(index) ?? null;
+    if (proposal === null) return;
+    this.#placed.delete(index);
+    for (; proposal !== null; proposal = proposal.next) {
+      if (proposal.term === term) this.#settle(proposal, null, { result: result ?? EMPTY, index, term });
+      else this.#settle(proposal, notExecuted("notLeader", "the leader was replaced before it could commit this command; it was not executed"), null);
+    }
+  }
+
+  /** A snapshot replaced everything up to `index`: what was proposed there is decided, but how is not known here. */
+  skippedTo(index: Index): void {
+    for (const [at, first] of this.#placed) {
+      if (at > index) continue;
+      this.#placed.delete(at);
+      for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) {
+        this.#settle(proposal, new RaftError("resultUnavailable", `index ${at} came to this node inside a snapshot: whether this command was executed can't be told here`, { outcome: "unknown", retry: "now" }), null);
+      }
+    }
+  }
+
+  /** The leader is gone: what was handed to it, and never placed, may or may not be in its log. */
+  leaderLost(): void {
+    for (const proposals of this.#forwarded.values()) {
+      for (const proposal of proposals) this.#settle(proposal, unknownOutcome("leadershipLost", "the leader was lost while it had this command; it may still be executed"), null);
+    }
+    this.#forwarded.clear();
+  }
+
+  refuse(proposals: readonly Proposal[], error: RaftError): void {
+    for (const proposal of proposals) this.#settle(proposal, error, null);
+  }
+
+  /** Settles one early, because its caller gave up. What has not left this node will not be executed. */
+  abandon(proposal: Proposal, code: "timeout" | "aborted"): void {
+    const why = code === "timeout" ? "timeoutMs went by" : "the signal was aborted";
+    const error = proposal.state === "waiting" ? notExecuted(code, `${why} before a leader was found; the command was not executed`) : unknownOutcome(code, `${why}; the command may still be executed`);
+    if (proposal.state === "waiting") this.#waiting = this.#waiting.filter((each) => each !== proposal);
+    this.#settle(proposal, error, null);
+  }
+
+  expire(now: Micros): void {
+    if (now < this.#nextExpiry) return;
+    let earliest = Number.MAX_SAFE_INTEGER;
+    const expired: Proposal[] = [];
+    const look = (proposal: Proposal): void => {
+      if (proposal.state === "settled") return;
+      if (proposal.expiresAt <= now) expired.push(proposal);
+      else if (proposal.expiresAt < earliest) earliest = proposal.expiresAt;
+    };
+    this.#each(look);
+    this.#nextExpiry = earliest;
+    for (const proposal of expired) this.abandon(proposal, "timeout");
+    // A request whose answer got lost is forgotten with the last of its proposals.
+    for (const [requestId, proposals] of this.#forwarded) {
+      if (proposals.every((proposal) => proposal.state === "settled")) this.#forwarded.delete(requestId);
+    }
+  }
+
+  /** Settles everything: the node is closing or has failed. */
+  settleAll(code: "closed" | "failed", reason: string): void {
+    const all: Proposal[] = [];
+    this.#each((proposal) => all.push(proposal));
+    this.#waiting = [];
+    this.#forwarded.clear();
+    this.#placed.clear();
+    for (const proposal of all) {
+      this.#settle(proposal, proposal.state === "waiting" ? notExecuted(code, `${reason}; the command was not executed`) : unknownOutcome(code, `${reason}; the command may still be executed by the others`), null);
+    }
+  }
+
+  #each(look: (proposal: Proposal) => void): void {
+    for (const proposal of this.#waiting) look(proposal);
+    for (const proposals of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
+    for (const first of this.#placed.values()) for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
+  }
+
+  #settle(proposal: Proposal, error: RaftError | null, result: ProposeResult | null): void {
+    if (proposal.state === "settled") return;
+    proposal.state = "settled";
+    this.#count -= 1;
+    this.#bytes -= proposal.command.length;
+    proposal.settle(error, result);
+  }
+}

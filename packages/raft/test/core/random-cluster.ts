@@ -1,0 +1,391 @@
+/**
+ * Cores alone under a random, hostile world: messages are lost, doubled and late, batches become durable late, nodes crash
+ * and lose what was not durable, logs are compacted and snapshots sent. No disk format, no transport: this is the cheapest
+ * tier that can refute the algorithm itself. After every step the rules of Figure 3 are checked over all nodes.
+ */
+import { type Entry, type HardState, type LogPosition, majority, type MemberId, type Message, type PersistBatch, Raft, type SnapshotMetadata } from "../../src/core/index.js";
+import { configurationOf } from "./golden-cluster.js";
+
+/** A small generator of random numbers (mulberry32): the same seed gives the same run. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
+}
+
+interface Disk {
+  hardState: HardState;
+  snapshot: SnapshotMetadata;
+  logStart: LogPosition;
+  entries: Entry[];
+}
+
+interface Node {
+  readonly id: MemberId;
+  raft: Raft;
+  readonly disk: Disk;
+  batches: PersistBatch[];
+  down: boolean;
+  /** Fingerprints of what this life applied, by index. */
+  applied: Map<number, string>;
+  /** Votes that left the node, by term: they must never differ over crashes. */
+  readonly votes: Map<number, MemberId>;
+  /** The snapshot being received. */
+  incoming: SnapshotMetadata | null;
+}
+
+export interface Counters {
+  elections: number;
+  commits: number;
+  crashes: number;
+  truncations: number;
+  snapshotsInstalled: number;
+  readsConfirmed: number;
+  steps: number;
+}
+
+const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
+
+export class RandomCluster {
+  readonly counters: Counters = { elections: 0, commits: 0, crashes: 0, truncations: 0, snapshotsInstalled: 0, readsConfirmed: 0, steps: 0 };
+  readonly #random: () => number;
+  readonly #nodes: Node[] = [];
+  #flight: { from: MemberId; to: MemberId; message: Message }[] = [];
+  #now = 0;
+  #commands = 0;
+  readonly #leaders = new Map<number, MemberId>();
+  readonly #committed = new Map<number, string>();
+  #highestCommitted = 0;
+  /** For each read: the highest index committed anywhere when it began. */
+  readonly #reads = new Map<string, number>();
+  #readId = 1;
+  readonly #lossPerMille: number;
+  readonly #size: number;
+  readonly #snapshotsAt = new Map<string, SnapshotMetadata>();
+
+  constructor(seed: number) {
+    this.#random = randomOf(seed);
+    this.#size = 1 + this.#below(5);
+    this.#lossPerMille = this.#below(300);
+    const ids = ["a", "b", "c", "d", "e"].slice(0, this.#size);
+    const learners = this.#size > 3 && this.#below(2) === 0 ? ids.splice(-1) : [];
+    const outgoing = ids.length > 3 && this.#below(3) === 0 ? ids.slice(0, 3) : [];
+    const configuration = configurationOf(ids, learners, outgoing);
+    for (const id of [...ids, ...learners]) {
+      const snapshot = { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration, configurationIndex: 0 };
+      const disk: Disk = { hardState: { currentTerm: 0, votedFor: null, commitIndex: 0 }, snapshot, logStart: { index: 0, term: 0 }, entries: [] };
+      this.#nodes.push({ id, disk, raft: this.#start(id, disk), batches: [], down: false, applied: new Map(), votes: new Map(), incoming: null });
+    }
+  }
+
+  #below(limit: number): number {
+    return this.#random() % limit;
+  }
+
+  #pick<T>(from: readonly T[]): T | undefined {
+    return from[this.#below(Math.max(1, from.length))];
+  }
+
+  #start(id: MemberId, disk: Disk): Raft {
+    return new Raft({
+      id,
+      options: { maxEntriesPerMessage: 3, maxInflightMessages: 4, snapshotChunkBytes: 8, maxUnappliedEntries: 5, heartbeatIntervalMicros: 100_000 },
+      random: this.#random,
+      now: this.#now,
+      hardState: disk.hardState,
+      snapshot: disk.snapshot,
+      logStart: disk.logStart,
+      entries: disk.entries,
+    });
+  }
+
+  #fail(what: string): never {
+    throw new Error(`${what} (step ${this.counters.steps})`);
+  }
+
+  run(steps: number): void {
+    for (let step = 0; step < steps; step += 1) {
+      this.counters.steps += 1;
+      this.#step();
+      this.#check();
+    }
+    this.#heal();
+  }
+
+  #step(): void {
+    const roll = this.#below(1000);
+    const node = this.#pick(this.#nodes);
+    if (node === undefined) return;
+    if (roll < 550) this.#deliverOne(this.#below(10) < 7 ? 0 : this.#below(Math.max(1, this.#flight.length)));
+    else if (roll < 750) this.#persist(node, 1 + this.#below(2));
+    else if (roll < 850) this.#pass(this.#below(200_000));
+    else if (roll < 930) this.#propose(node);
+    else if (roll < 955) this.#read(node);
+    else if (roll < 975) this.#crashOrRestart(node);
+    else if (roll < 990) this.#snapshot(node);
+    else this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+  }
+
+  #pass(micros: number): void {
+    this.#now += micros;
+    for (const node of this.#nodes) this.#input(node, () => node.raft.advance(this.#now));
+  }
+
+  #deliverOne(at: number): void {
+    const [message] = this.#flight.splice(at, 1);
+    if (message === undefined) return this.#pass(20_000);
+    if (this.#below(1000) < this.#lossPerMille) return;
+    if (this.#below(20) === 0) this.#flight.push(message);
+    const target = this.#nodes.find((node) => node.id === message.to);
+    if (target !== undefined) this.#input(target, () => target.raft.receive(this.#now, message.from, message.message));
+  }
+
+  #propose(node: Node): void {
+    if (node.down) return;
+    this.#commands += 1;
+    const command = Uint8Array.from([this.#commands & 255, (this.#commands >> 8) & 255]);
+    this.#input(node, () => node.raft.propose(this.#now, [command]));
+  }
+
+  #read(node: Node): void {
+    if (node.down) return;
+    const id = this.#readId;
+    this.#readId += 1;
+    this.#reads.set(`${node.id}/${id}`, this.#highestCommitted);
+    this.#input(node, () => node.raft.read(this.#now, id));
+  }
+
+  #crashOrRestart(node: Node): void {
+    if (node.down) {
+      node.down = false;
+      node.applied = new Map();
+      node.batches = [];
+      node.incoming = null;
+      node.raft = this.#start(node.id, node.disk);
+      this.#after(node);
+    } else {
+      this.counters.crashes += 1;
+      // A crash in the middle of writing: the oldest batch may have made it, later ones may not.
+      if (node.batches.length > 0 && this.#below(2) === 0) this.#writeBatch(node, node.batches[0]);
+      node.batches = [];
+      node.down = true;
+      this.#flight = this.#flight.filter((each) => each.to !== node.id || this.#below(2) === 0);
+    }
+  }
+
+  #snapshot(node: Node): void {
+    if (node.down || node.raft.lastApplied <= node.raft.snapshot.lastIncludedIndex) return;
+    const index = node.raft.lastApplied;
+    const { configuration, index: configurationIndex } = node.raft.configurationAt(index);
+    const metadata = { lastIncludedIndex: index, lastIncludedTerm: node.raft.termAt(index) ?? 0, configuration, configurationIndex };
+    this.#snapshotsAt.set(`${index}/${metadata.lastIncludedTerm}`, metadata);
+    node.disk.snapshot = metadata;
+    this.#input(node, () => {
+      node.raft.snapshotTaken(this.#now, metadata);
+      node.raft.compact(this.#now, Math.max(0, index - this.#below(4)));
+    });
+    this.#reconcile(node);
+  }
+
+  /** What a log store does after a snapshot: the disk's log begins where the core's does. */
+  #reconcile(node: Node): void {
+    const { disk } = node;
+    const start = node.raft.logStart;
+    if (start.index <= disk.logStart.index) return;
+    disk.entries = disk.entries.filter((entry) => entry.index > start.index);
+    disk.logStart = start;
+  }
+
+  #input(node: Node, body: () => void): void {
+    if (node.down) return;
+    body();
+    this.#after(node);
+  }
+
+  #after(node: Node): void {
+    for (let rounds = 0; rounds < 1000; rounds += 1) {
+      const output = node.raft.take();
+      for (const event of output.events) {
+        if (event.type === "invariantViolated") this.#fail(`${node.id}: ${event.invariant}: ${event.detail}`);
+        if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
+        if (event.type === "logTruncated") this.counters.truncations += 1;
+        if (event.type === "commitAdvanced") this.#noteCommit(node);
+      }
+      if (output.persist !== null) node.batches.push(output.persist);
+      for (const { to, message } of output.messages) this.#noteSent(node, to, message);
+      for (const entry of output.committed) this.#apply(node, entry);
+      const last = output.committed.at(-1);
+      if (last !== undefined) node.raft.applied(this.#now, last.index);
+      for (const read of output.readsReady) this.#checkRead(node, read.id, read.index);
+      for (const request of output.snapshotReads) {
+        const whole = 20;
+        const size = Math.min(request.maxBytes, whole - request.offset);
+        const known = this.#snapshotsAt.has(`${request.lastIncludedIndex}/${request.lastIncludedTerm}`);
+        node.raft.snapshotChunkRead(this.#now, request.to, request.lastIncludedIndex, request.offset, known && size >= 0 ? new Uint8Array(size) : null, request.offset + size >= whole);
+      }
+      for (const request of output.snapshotWrites) {
+        const { lastIncludedIndex, lastIncludedTerm, offset, data, done } = request;
+        if (!done) {
+          node.raft.snapshotChunkWritten(this.#now, lastIncludedIndex, lastIncludedTerm, offset + data.length);
+          continue;
+        }
+        const metadata = this.#snapshotsAt.get(`${lastIncludedIndex}/${lastIncludedTerm}`);
+        if (metadata === undefined || this.#below(10) === 0) {
+          node.raft.snapshotRejected(this.#now, lastIncludedIndex, lastIncludedTerm);
+        } else {
+          if (node.raft.snapshotInstalled(this.#now, metadata)) {
+            this.counters.snapshotsInstalled += 1;
+            // The snapshot's file is durable before the core hears of it; a crash now finds it on the disk.
+            node.disk.snapshot = metadata;
+            const matching = node.disk.entries.find((entry) => entry.index === lastIncludedIndex && entry.term === lastIncludedTerm);
+            node.disk.entries = matching === undefined ? [] : node.disk.entries.filter((entry) => entry.index > lastIncludedIndex);
+            node.disk.logStart = { index: lastIncludedIndex, term: lastIncludedTerm };
+            node.disk.hardState = { ...node.disk.hardState, commitIndex: Math.max(node.disk.hardState.commitIndex, lastIncludedIndex) };
+          }
+        }
+      }
+      if (!node.raft.hasOutput) return;
+    }
+    this.#fail(`${node.id} does not come to rest`);
+  }
+
+  #noteSent(node: Node, to: MemberId, message: Message): void {
+    // The promise ledger: a vote or acknowledgement that leaves must be backed by what the disk holds now.
+    if (message.term > node.disk.hardState.currentTerm) this.#fail(`${node.id} spoke in term ${message.term} before it was durable`);
+    if (message.type === "RequestVoteResponse" && message.voteGranted) this.#noteVote(node, message.term, to);
+    if (message.type === "RequestVote") this.#noteVote(node, message.term, node.id);
+    if (message.type === "AppendEntriesResponse" && message.success && message.term === node.disk.hardState.currentTerm) {
+      const last = node.disk.entries.at(-1)?.index ?? node.disk.logStart.index;
+      if (message.matchIndex > last) this.#fail(`${node.id} acknowledged ${message.matchIndex}, its disk ends at ${last}`);
+    }
+    this.#flight.push({ from: node.id, to, message });
+    if (this.#flight.length > 400) this.#flight.shift();
+  }
+
+  #noteVote(node: Node, term: number, candidate: MemberId): void {
+    const before = node.votes.get(term);
+    if (before !== undefined && before !== candidate) this.#fail(`${node.id} voted for ${before} and ${candidate} in term ${term}`);
+    if (node.disk.hardState.currentTerm === term && node.disk.hardState.votedFor !== candidate) this.#fail(`${node.id}'s vote for ${candidate} in term ${term} is not on its disk`);
+    node.votes.set(term, candidate);
+  }
+
+  #noteLeader(term: number, id: MemberId): void {
+    this.counters.elections += 1;
+    const known = this.#leaders.get(term);
+    if (known !== undefined && known !== id) this.#fail(`election safety: ${known} and ${id} lead term ${term}`);
+    this.#leaders.set(term, id);
+    // Leader completeness (Figure 3): whatever was committed before is in the log of every later leader.
+    const leader = this.#nodes.find((node) => node.id === id);
+    for (const [index, print] of this.#committed) {
+      const entry = leader?.raft.entryAt(index);
+      if (entry === undefined || (entry === null && index > (leader?.raft.logStart.index ?? 0))) this.#fail(`leader completeness: ${id} of term ${term} misses ${index}`);
+      if (entry !== null && fingerprint(entry) !== print) this.#fail(`leader completeness: ${id} of term ${term} has another entry at ${index}`);
+    }
+  }
+
+  /** A leader that moves its commit index: the entries are durable on a quorum, at this moment. */
+  #noteCommit(node: Node): void {
+    if (node.raft.role === "leader") {
+      const { voters, votersOutgoing } = node.raft.configuration;
+      const index = node.raft.commitIndex;
+      const term = node.raft.termAt(index);
+      for (const group of [voters, votersOutgoing]) {
+        if (group.length === 0) continue;
+        const holding = this.#nodes.filter((each) => group.includes(each.id) && (each.disk.snapshot.lastIncludedIndex >= index || each.disk.entries.some((entry) => entry.index === index && entry.term === term)));
+        if (holding.length < majority(group.length)) this.#fail(`${node.id} committed ${index} durable on ${holding.length} of ${group.length}`);
+      }
+      this.counters.commits += 1;
+    }
+    for (let index = node.raft.logStart.index + 1; index <= node.raft.commitIndex; index += 1) {
+      const entry = node.raft.entryAt(index);
+      if (entry === null) continue;
+      const print = fingerprint(entry);
+      const known = this.#committed.get(index);
+      if (known !== undefined && known !== print) this.#fail(`state machine safety: ${node.id} committed another entry at ${index}`);
+      this.#committed.set(index, print);
+      if (index > this.#highestCommitted) this.#highestCommitted = index;
+    }
+  }
+
+  #apply(node: Node, entry: Entry): void {
+    if (this.#committed.get(entry.index) !== fingerprint(entry)) this.#fail(`${node.id} applies something else at ${entry.index}`);
+    if (node.applied.has(entry.index)) this.#fail(`${node.id} applies ${entry.index} twice`);
+    node.applied.set(entry.index, fingerprint(entry));
+  }
+
+  #checkRead(node: Node, id: number, index: number): void {
+    this.counters.readsConfirmed += 1;
+    const atLeast = this.#reads.get(`${node.id}/${id}`) ?? 0;
+    if (index < atLeast) this.#fail(`stale read on ${node.id}: may be answered at ${index}, but ${atLeast} was committed before it began`);
+  }
+
+  #writeBatch(node: Node, batch: PersistBatch | undefined): void {
+    if (batch === undefined) return;
+    const { disk } = node;
+    disk.hardState = batch.hardState;
+    if (batch.logStart !== null && batch.logStart.position.index >= disk.logStart.index) {
+      const { position, keepSuffix } = batch.logStart;
+      disk.entries = keepSuffix ? disk.entries.filter((entry) => entry.index > position.index) : [];
+      disk.logStart = position;
+    }
+    const entries = batch.entries.filter((entry) => entry.index > disk.logStart.index);
+    const first = entries[0];
+    if (first !== undefined) disk.entries = [...disk.entries.filter((entry) => entry.index < first.index), ...entries];
+  }
+
+  #persist(node: Node, count: number): void {
+    if (node.down) return;
+    for (const batch of node.batches.splice(0, count)) {
+      this.#writeBatch(node, batch);
+      this.#input(node, () => node.raft.persisted(this.#now, batch.ticket));
+    }
+  }
+
+  /** Log matching (Figure 3), and that nothing goes back, over all nodes that are up. */
+  #check(): void {
+    if (this.counters.steps % 16 !== 0) return;
+    const up = this.#nodes.filter((node) => !node.down);
+    for (const one of up) {
+      for (const other of up) {
+        if (one.id >= other.id) continue;
+        const from = Math.max(one.raft.logStart.index, other.raft.logStart.index) + 1;
+        let agreed = false;
+        for (let index = Math.min(one.raft.lastLogIndex, other.raft.lastLogIndex); index >= from; index -= 1) {
+          const [a, b] = [one.raft.entryAt(index), other.raft.entryAt(index)];
+          if (a === null || b === null) break;
+          if (a.term === b.term) agreed = true;
+          if (agreed && fingerprint(a) !== fingerprint(b)) this.#fail(`log matching: ${one.id} and ${other.id} differ at ${index}`);
+        }
+      }
+    }
+  }
+
+  /** Liveness: once faults stop there is a leader, a new command commits, and all are equal. */
+  #heal(): void {
+    for (const node of this.#nodes) if (node.down) this.#crashOrRestart(node);
+    const before = this.#highestCommitted;
+    for (let round = 0; round < 400; round += 1) {
+      for (const node of this.#nodes) this.#persist(node, 1000);
+      const wave = this.#flight;
+      this.#flight = [];
+      for (const { from, to, message } of wave) {
+        const target = this.#nodes.find((node) => node.id === to);
+        if (target !== undefined) this.#input(target, () => target.raft.receive(this.#now, from, message));
+      }
+      if (this.#flight.length > 0 || this.#nodes.some((node) => node.batches.length > 0)) continue;
+      this.#pass(50_000);
+      const leader = this.#nodes.find((node) => node.raft.role === "leader");
+      if (leader === undefined) continue;
+      if (this.#highestCommitted === before || leader.raft.commitIndex < leader.raft.lastLogIndex) {
+        if (leader.raft.commitIndex === leader.raft.lastLogIndex) this.#propose(leader);
+        continue;
+      }
+      if (this.#nodes.every((node) => node.raft.lastApplied === leader.raft.lastApplied)) return;
+    }
+    this.#fail(`no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}`).join("; ")}`);
+  }
+}
