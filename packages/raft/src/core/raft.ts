@@ -40,6 +40,8 @@ export interface RaftStart {
   /** The position before the first entry. At most the snapshot's. */
   readonly logStart: LogPosition;
   readonly entries: readonly Entry[];
+  /** The snapshot is newer than the log on the disk: the log must be begun anew there too, with the first batch. */
+  readonly logReset?: boolean;
 }
 
 export class Raft {
@@ -375,7 +377,7 @@ function createState(start: RaftStart): RaftState {
     silentUntil: start.now,
     readRound: 0,
     outbox: { ready: [], held: [] },
-    persistence: { nextTicket: 1, completedTicket: 0, hardStateDirty: false, hardStateTicket: 0, unsavedFrom: log.lastIndex + 1, logStart: null },
+    persistence: { nextTicket: 1, completedTicket: 0, hardStateDirty: false, hardStateTicket: 0, unsavedFrom: log.lastIndex + 1, logStart: start.logReset === true ? { position: start.logStart, keepSuffix: false } : null },
     effects: noEffects(),
     failed: false,
   };

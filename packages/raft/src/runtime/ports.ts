@@ -129,6 +129,8 @@ export interface Transport {
 }
 
 export interface TransportHandler {
+  /** The address is ours and peers can connect. Called once after `start`, unless `failed` is. */
+  listening(): void;
   /** Our own hello, asked for at each handshake. */
   hello(): Hello;
   /** A peer's hello. Null: welcome. Otherwise the reason it is refused, sent to it in plain words. */

@@ -1,0 +1,441 @@
+/**
+ * A node, callback style: everything between the four ports and the promise face (face.ts). It opens the data directory,
+ * finds the other founders, builds the core from what the disk gave back, and ties core, log, snapshots and network
+ * together. The simulator runs this very class on virtual ports.
+ *
+ * The order of a start is the order of trust: lock the directory, know who we are, read the log, load the newest snapshot
+ * that is whole, and only then speak.
+ */
+import type { Configuration } from "../core/configuration.js";
+import type { Message } from "../core/message.js";
+import type { SnapshotMetadata } from "../core/output.js";
+import { Raft } from "../core/raft.js";
+import { isVoter } from "../core/quorum.js";
+import type { Entry, LogPosition } from "../core/types.js";
+import { clusterIdOf, hexadecimal } from "./cluster-id.js";
+import { Driver } from "./driver.js";
+import { type LeaderHint, RaftError } from "./errors.js";
+import { EventStream } from "./event-stream.js";
+import type { NodeBehind, RunningParts } from "./face.js";
+import { Founding, foundingConfiguration, type FoundingNotice } from "./founding.js";
+import type { RecoveredGroup } from "./log-store.js";
+import { MachineHost } from "./machine-host.js";
+import { incarnationText, memberId, memberName } from "./member-id.js";
+import { GROUP, Network } from "./network.js";
+import type { NodeEvent, NodeStatus, PeerStatus, RaftNodeOptions } from "./node.js";
+import { checkNodeOptions, type NodeOptions } from "./options.js";
+import type { Channel, Clock, Hello, Ports, TransportHandler } from "./ports.js";
+import { Proposals } from "./proposals.js";
+import { Reads } from "./reads.js";
+import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
+import type { StateMachine } from "./state-machine.js";
+import { openStorage, type NodeStorage } from "./storage-binding.js";
+import { perform, runTask, type Task } from "./task.js";
+import { decodePayload, encodeFoundingNotice, encodePeerLog } from "./wire/index.js";
+
+/** Opens a node. `opened` is called once: with the node, or with the reason why it can't be. */
+export function openHost<Machine extends StateMachine>(
+  given: RaftNodeOptions<Machine>,
+  makePorts: (options: NodeOptions) => Ports,
+  opened: (error: Error | null, node: NodeHost<Machine> | null) => void,
+): void {
+  let node: NodeHost<Machine>;
+  try {
+    const options = checkNodeOptions(given);
+    node = new NodeHost(options, makePorts(options), given.stateMachine);
+  } catch (error) {
+    opened(error instanceof Error ? error : new Error(String(error)), null);
+    return;
+  }
+  node.open((error) => opened(error, error === null ? node : null));
+}
+
+export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machine>, TransportHandler {
+  readonly options: NodeOptions;
+  readonly proposals = new Proposals();
+  readonly reads = new Reads();
+  readonly events = new EventStream();
+  running: RunningParts<Machine> | null = null;
+  failure: string | null = null;
+
+  readonly #ports: Ports;
+  readonly #newMachine: () => Machine;
+  readonly #network: Network;
+  readonly #clusterId: Uint8Array;
+  #state: NodeStatus["state"] = "founding";
+  #storage: NodeStorage | null = null;
+  #founding: Founding | null = null;
+  #snapshots: SnapshotWork | null = null;
+  #configuration: Configuration | null = null;
+  #opened: ((error: Error | null) => void) | null = null;
+  #listening = false;
+  /** The core was started in this life; notices may say that this node takes part. */
+  #takesPart = false;
+  /** A listener that sees every event as it happens, for tools that run in the same thread. */
+  onEvent: ((event: NodeEvent) => void) | null = null;
+  onFailure: ((reason: string) => void) | null = null;
+
+  constructor(options: NodeOptions, ports: Ports, newMachine: () => Machine) {
+    this.options = options;
+    this.#ports = ports;
+    this.#newMachine = newMachine;
+    this.#network = new Network(ports.transport, options.id);
+    this.#clusterId = clusterIdOf(options.cluster.map((founder) => founder.name), options.clusterToken);
+  }
+
+  get clock(): Clock {
+    return this.#ports.clock;
+  }
+
+  get state(): NodeStatus["state"] {
+    return this.#state;
+  }
+
+  // ---- Starting ----
+
+  open(done: (error: Error | null) => void): void {
+    this.#opened = done;
+    runTask(
+      () => this.#openDirectory(),
+      (error, found) => {
+        if (error !== null || found === null) return this.#openFailed(error ?? new Error("the data directory could not be opened"));
+        this.#directoryOpened(found.machine, found.recovered);
+      },
+    );
+  }
+
+  *#openDirectory(): Task<{ machine: Machine; recovered: RecoveredGroup }> {
+    const { disk, clock, random } = this.#ports;
+    const storage = yield* openStorage({ disk, clock, random, clusterId: this.#clusterId, name: this.options.id, segmentBytes: this.options.segmentBytes });
+    this.#storage = storage;
+    const machine = this.#newMachine();
+    const { snapshot } = storage;
+    if (snapshot !== null) {
+      const position = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
+      yield* perform((done) => restoreFrom(storage.files, position, machine, (body) => clock.setImmediate(body), done));
+    }
+    return { machine, recovered: storage.recovered };
+  }
+
+  /** The directory is ours and readable; nothing was said to anybody yet. */
+  #directoryOpened(machine: Machine, recovered: RecoveredGroup): void {
+    const storage = this.#storage;
+    if (storage === null) return;
+    this.#founding = new Founding(this.options.cluster, { name: this.options.id, incarnation: storage.incarnation }, storage.founders);
+    this.#pendingStart = { machine, recovered };
+    const configuration = foundingConfiguration(this.options.cluster, this.#founding.records);
+    if (recovered.hardState.currentTerm > 0 || storage.snapshot !== null) {
+      const known = storage.snapshot?.configuration ?? configuration;
+      if (known === null) return this.#openFailed(new RaftError("dataDirectory", `${this.#ports.disk.location} holds a log but no complete list of founders: the directory is damaged; remove this member and add it again as a new one`, { outcome: "not-executed", retry: "never" }));
+      this.#startCore(known);
+    }
+    this.#network.setPeers(this.#peers());
+    this.#ports.transport.start(this);
+    // A transport that can't listen says so by `failed`, in this turn or a later one.
+    this.#ports.clock.setImmediate(() => this.#considerFounding());
+  }
+
+  #pendingStart: { readonly machine: Machine; readonly recovered: RecoveredGroup } | null = null;
+
+  #peers(): readonly { readonly name: string; readonly address: string }[] {
+    return this.#configuration?.members.map(({ name, address }) => ({ name, address })) ?? this.options.cluster;
+  }
+
+  /** The transport listens: the node is open, although it may still wait for its founders. */
+  listening(): void {
+    this.#listening = true;
+    const opened = this.#opened;
+    this.#opened = null;
+    opened?.(null);
+  }
+
+  #openFailed(error: Error): void {
+    const opened = this.#opened;
+    this.#opened = null;
+    this.close(() => opened?.(asDataDirectoryError(error)));
+  }
+
+  /** Once every founder agrees: configuration 0 is in force, and the first founder campaigns at once. */
+  #considerFounding(): void {
+    const founding = this.#founding;
+    if (founding === null || this.#state === "closed" || this.#state === "failed") return;
+    if (!this.#takesPart && founding.isComplete) {
+      const configuration = foundingConfiguration(this.options.cluster, founding.records);
+      if (configuration === null) return;
+      this.#startCore(configuration);
+      this.#publish({ type: "founded", voters: configuration.members.map((member) => member.name) });
+      this.#notifyFounders();
+    }
+    const isFirst = this.options.cluster[0]?.name === this.options.id;
+    if (isFirst && founding.everyoneFounded && this.running?.raft.currentTerm === 0) {
+      this.running.driver.tell((raft, now) => raft.campaign(now));
+    }
+  }
+
+  #startCore(founding: Configuration): void {
+    const storage = this.#storage;
+    const pending = this.#pendingStart;
+    if (storage === null || pending === null || this.running !== null) return;
+    this.#pendingStart = null;
+    const id = memberId(this.options.id, storage.incarnation);
+    const start = reconcile(storage.snapshot, pending.recovered, founding);
+    const raft = new Raft({
+      id,
+      random: () => this.#ports.random.nextUint32(),
+      now: this.clock.now(),
+      options: {
+        heartbeatIntervalMicros: this.options.heartbeatIntervalMs * 1000,
+        electionTimeoutMicros: this.options.electionTimeoutMs * 1000,
+        maxEntryBytes: this.options.maxEntryBytes,
+        maxUncommittedBytes: Math.max(this.options.maxPendingBytes, this.options.maxEntryBytes),
+        maxPendingReads: this.options.maxPendingReads,
+      },
+      ...start,
+    });
+    const host = new MachineHost(pending.machine);
+    const parts = { raft, clock: this.clock, host, proposals: this.proposals };
+    const publish = (event: NodeEvent): void => this.#publish(event);
+    const fail = (reason: string): void => this.fail(reason);
+    const driver = new Driver<Machine>({
+      ...parts,
+      reads: this.reads,
+      send: (to, message) => this.#network.send(to, message),
+      flush: () => this.#network.flush(),
+      takeReadActivity: () => this.#ports.transport.takeReadActivity(),
+      publish,
+      fail,
+      heartbeatMicros: this.options.heartbeatIntervalMs * 1000,
+      electionMicros: this.options.electionTimeoutMs * 1000,
+    });
+    const log = storage.openLog(driver);
+    const { snapshotLogBytes, snapshotLogEntries, trailingEntries } = this.options;
+    this.#snapshots = createSnapshotWork<Machine>({ ...parts, driver, files: storage.files, log, newMachine: this.#newMachine, publish, fail, snapshotLogBytes, snapshotLogEntries, trailingEntries });
+    this.#configuration = raft.configuration;
+    this.running = { raft, driver, host };
+    this.#takesPart = true;
+    this.#state = "running";
+    driver.start(log, this.#snapshots);
+  }
+
+  // ---- The network ----
+
+  hello(): Hello {
+    const storage = this.#storage;
+    return {
+      clusterId: this.#clusterId,
+      name: this.options.id,
+      incarnation: storage?.incarnation ?? 0n,
+      boot: storage?.boot ?? 0,
+      founders: this.#founding?.records ?? [],
+    };
+  }
+
+  greet(hello: Hello): string | null {
+    if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
+      return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders or the token differ; check --cluster and --cluster-token on both`;
+    }
+    if (hello.name === this.options.id) return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
+    return null;
+  }
+
+  opened(peer: string, channel: Channel, hello: Hello): void {
+    const member = this.#network.opened(peer, channel, hello);
+    if (channel !== "main") return;
+    this.#publish({ type: "peerConnected", name: peer, boot: hello.boot });
+    this.#heardFounder(hello);
+    this.#sendNotice(peer);
+    const { running } = this;
+    if (running !== null) {
+      const { raft } = running;
+      this.#network.sendPayload(peer, encodePeerLog(GROUP, { lastIndex: raft.durableIndex, lastTerm: raft.termAt(raft.durableIndex) ?? 0, recovering: false }));
+      running.driver.connected(member);
+    }
+    this.#network.flush();
+  }
+
+  closed(peer: string, channel: Channel, reason: string): void {
+    const member = this.#network.closed(peer, channel);
+    if (member === null) return;
+    if (channel === "main") this.#publish({ type: "peerDisconnected", name: peer, reason });
+    this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
+  }
+
+  received(hello: Hello, _channel: Channel, payload: Uint8Array): void {
+    const decoded = decodePayload(payload);
+    if (!decoded.ok) {
+      this.warning(`${hello.name} sent a message that can't be read (${decoded.reason}); it is ignored`);
+      return;
+    }
+    const from = memberId(hello.name, hello.incarnation);
+    switch (decoded.kind) {
+      case "message":
+        if (decoded.group === GROUP) this.#receivedMessage(from, decoded.message);
+        break;
+      case "peerLog":
+        if (decoded.group === GROUP) this.running?.driver.tell((raft, now) => raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering));
+        break;
+      case "founding":
+        this.#heardFounder(hello);
+        this.#founding?.noticed(hello.name, decoded.notice);
+        this.#considerFounding();
+        break;
+    }
+  }
+
+  #receivedMessage(from: string, message: Message): void {
+    this.running?.driver.received(from, message);
+  }
+
+  warning(message: string): void {
+    this.#publish({ type: "warning", message });
+  }
+
+  failed(error: Error): void {
+    const reason = new RaftError("address", error.message, { outcome: "not-executed", retry: "never", cause: error });
+    if (this.#opened !== null) this.#openFailed(reason);
+    else this.fail(error.message);
+  }
+
+  // ---- Founding ----
+
+  #heardFounder(hello: Hello): void {
+    const founding = this.#founding;
+    if (founding === null) return;
+    const heard = founding.heard(hello.name, hello.incarnation);
+    if (heard === "nothing") return;
+    if (heard !== "record") return this.warning(heard.refused);
+    // Durable before it is said to anybody: after a crash the same incarnation must be remembered.
+    this.#storage?.recordFounder(hello.name, hello.incarnation, (error) => {
+      if (error !== null) return this.fail(`a founder could not be recorded: ${error.message}`);
+      founding.recorded(hello.name, hello.incarnation);
+      this.#notifyFounders();
+      this.#considerFounding();
+    });
+  }
+
+  #notifyFounders(): void {
+    for (const { name } of this.options.cluster) if (name !== this.options.id && this.#network.isConnected(name)) this.#sendNotice(name);
+    this.#network.flush();
+  }
+
+  #sendNotice(name: string): void {
+    const notice: FoundingNotice = { records: this.#founding?.records ?? [], founded: this.#takesPart };
+    this.#network.sendPayload(name, encodeFoundingNotice(notice));
+  }
+
+  // ---- Looking, failing, closing ----
+
+  leader(): LeaderHint | null {
+    const leaderId = this.running?.raft.leaderId ?? null;
+    if (leaderId === null) return null;
+    const member = this.running?.raft.configuration.members.find((each) => each.id === leaderId);
+    return { name: member?.name ?? memberName(leaderId), address: member?.address ?? "" };
+  }
+
+  status(): NodeStatus {
+    const storage = this.#storage;
+    const raft = this.running?.raft ?? null;
+    const members = raft?.configuration.members ?? [];
+    const nameOf = (id: string): string => members.find((member) => member.id === id)?.name ?? memberName(id);
+    const peers = this.#peers()
+      .filter((peer) => peer.name !== this.options.id)
+      .map(({ name, address }): PeerStatus => {
+        const id = members.find((member) => member.name === name)?.id ?? "";
+        const progress = raft?.progress.get(id);
+        return { name, address, connected: this.#network.isConnected(name), matchIndex: progress?.matchIndex ?? null, nextIndex: progress?.nextIndex ?? null, state: progress?.state ?? null };
+      });
+    return {
+      id: this.options.id,
+      incarnation: incarnationText(storage?.incarnation ?? 0n),
+      clusterId: hexadecimal(this.#clusterId),
+      boot: storage?.boot ?? 0,
+      state: this.#state,
+      failure: this.failure,
+      role: raft?.role ?? "follower",
+      currentTerm: raft?.currentTerm ?? 0,
+      leader: this.leader(),
+      commitIndex: raft?.commitIndex ?? 0,
+      lastApplied: raft?.lastApplied ?? 0,
+      lastLogIndex: raft?.lastLogIndex ?? 0,
+      durableIndex: raft?.durableIndex ?? 0,
+      snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
+      firstLogIndex: (raft?.logStart.index ?? 0) + 1,
+      pendingProposals: this.proposals.count,
+      pendingReads: this.reads.count,
+      voters: members.filter((member) => raft !== null && isVoter(raft.configuration, member.id)).map((member) => member.name).sort(),
+      learners: (raft?.configuration.learners ?? []).map(nameOf).sort(),
+      peers,
+      log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
+    };
+  }
+
+  #publish(event: NodeEvent): void {
+    if (event.type === "configurationChanged" && this.running !== null) {
+      this.#configuration = this.running.raft.configuration;
+      this.#network.follow(this.#configuration);
+    }
+    this.onEvent?.(event);
+    this.events.publish(event);
+  }
+
+  /** Something happened that this node can't go on from. It says nothing more to anybody, and settles whoever waits. */
+  fail(reason: string): void {
+    if (this.#state === "failed" || this.#state === "closed") return;
+    this.#state = "failed";
+    this.failure = reason;
+    this.#publish({ type: "failed", reason });
+    this.#stop("failed", `the node has failed: ${reason}`, () => this.onFailure?.(reason));
+  }
+
+  close(done: () => void): void {
+    if (this.#state === "closed") return done();
+    const wasFailed = this.#state === "failed";
+    this.#state = "closed";
+    if (wasFailed) {
+      this.events.close();
+      return done();
+    }
+    this.#stop("closed", "the node was closed", () => {
+      this.events.close();
+      done();
+    });
+  }
+
+  #stop(code: "closed" | "failed", reason: string, done: () => void): void {
+    this.running?.driver.stop();
+    this.#snapshots?.stop();
+    this.proposals.settleAll(code, reason);
+    this.reads.settleAll(() => new RaftError(code, reason, { outcome: "not-executed", retry: "elsewhere" }));
+    const closeStorage = (): void => {
+      if (this.#storage === null) this.#ports.disk.unlock(() => done());
+      else this.#storage.close(done);
+    };
+    if (this.#listening || this.#founding !== null) this.#ports.transport.close(closeStorage);
+    else closeStorage();
+  }
+}
+
+/** What the core starts from. A snapshot may be newer than the log (WAL11): then the log begins anew after it. */
+function reconcile(
+  snapshot: SnapshotMetadata | null,
+  recovered: RecoveredGroup,
+  founding: Configuration,
+): { hardState: RecoveredGroup["hardState"]; snapshot: SnapshotMetadata; logStart: LogPosition; entries: readonly Entry[]; logReset: boolean } {
+  const { hardState, start, entries } = recovered;
+  if (snapshot === null) {
+    return { hardState, snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: founding, configurationIndex: 0 }, logStart: start, entries, logReset: false };
+  }
+  const at = snapshot.lastIncludedIndex;
+  if (at < start.index) {
+    throw new RaftError("dataDirectory", `the newest snapshot that is whole ends at index ${at}, but the log begins only after ${start.index}: newer snapshots are damaged or gone. Remove this member from the cluster and add it again as a new one`, { outcome: "not-executed", retry: "never" });
+  }
+  const termThere = at === start.index ? start.term : (entries[at - start.index - 1]?.term ?? null);
+  if (termThere === snapshot.lastIncludedTerm) return { hardState, snapshot, logStart: start, entries, logReset: false };
+  return { hardState, snapshot, logStart: { index: at, term: snapshot.lastIncludedTerm }, entries: [], logReset: true };
+}
+
+function asDataDirectoryError(error: Error): Error {
+  if (error instanceof RaftError) return error;
+  return new RaftError("dataDirectory", error.message, { outcome: "not-executed", retry: "never", cause: error });
+}
+
