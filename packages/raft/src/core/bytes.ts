@@ -1,0 +1,183 @@
+/**
+ * Binary layouts, written and read: little endian, counts and indexes as unsigned 64-bit integers that must be safe, texts
+ * and blobs with their length before them. A reader never reads past its end and never believes a length before it has
+ * compared it with what is there; whatever does not fit is a `DecodeError`, which decoders catch at their door.
+ */
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+}
+
+const HIGH = 2 ** 32;
+
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #grow(by: number): number {
+    const at = this.#length;
+    this.#length += by;
+    if (this.#length > this.#bytes.length) {
+      const bigger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      bigger.set(this.#bytes.subarray(0, at));
+      this.#bytes = bigger;
+      this.#view = new DataView(bigger.buffer);
+    }
+    return at;
+  }
+
+  u8(value: number): void {
+    this.#bytes[this.#grow(1)] = value;
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#grow(2), value, true);
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#grow(4), value, true);
+  }
+
+  /** A safe integer, not negative. */
+  u64(value: number): void {
+    const at = this.#grow(8);
+    this.#view.setUint32(at, value % HIGH, true);
+    this.#view.setUint32(at + 4, Math.floor(value / HIGH), true);
+  }
+
+  big64(value: bigint): void {
+    this.#view.setBigUint64(this.#grow(8), value, true);
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#grow(bytes.length));
+  }
+
+  /** Length in four bytes, then the bytes. */
+  blob(bytes: Uint8Array): void {
+    this.u32(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** Length in two bytes, then UTF-8. Throws a RangeError for a text that has none or is too long. */
+  text(text: string): void {
+    const bytes = encodeUtf8(text);
+    if (bytes === null || bytes.length > 0xffff) throw new RangeError(`a text of ${text.length} characters can't be written`);
+    this.u16(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** What was written; the writer is not to be used afterwards. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = start;
+    this.#end = end;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  get remaining(): number {
+    return this.#end - this.#at;
+  }
+
+  #take(length: number): number {
+    const at = this.#at;
+    if (length > this.#end - at) throw new DecodeError(`ends early: ${length} bytes are wanted at ${at}, ${this.#end - at} are there`);
+    this.#at = at + length;
+    return at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at + 4, true);
+    if (high > 0x1fffff) throw new DecodeError(`holds a number at ${at} that is above 2^53`);
+    return high * HIGH + this.#view.getUint32(at, true);
+  }
+
+  big64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
+  /** 0 or 1. */
+  flag(): boolean {
+    const value = this.u8();
+    if (value > 1) throw new DecodeError(`holds ${value} where yes or no is wanted`);
+    return value === 1;
+  }
+
+  /** A view of the bytes, not a copy. */
+  raw(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  blob(): Uint8Array {
+    return this.raw(this.u32());
+  }
+
+  text(maxBytes: number): string {
+    const length = this.u16();
+    if (length > maxBytes) throw new DecodeError(`holds a text of ${length} bytes where at most ${maxBytes} are allowed`);
+    const text = decodeUtf8(this.raw(length));
+    if (text === null) throw new DecodeError("holds a text that is not UTF-8");
+    return text;
+  }
+
+  /** A count of things that take at least `leastBytes` each; refused when they can't be there. */
+  count(leastBytes: number, most: number): number {
+    const count = this.u32();
+    if (count > most || count * leastBytes > this.remaining) throw new DecodeError(`announces ${count} items, more than fit`);
+    return count;
+  }
+
+  end(): void {
+    if (this.remaining !== 0) throw new DecodeError(`has ${this.remaining} bytes too many`);
+  }
+}
+
+/** Runs a decoder; a DecodeError becomes the reason, anything else is a bug and goes on. */
+export function decoding<T>(body: () => T): { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string } {
+  try {
+    return { ok: true, value: body() };
+  } catch (error) {
+    if (error instanceof DecodeError) return { ok: false, reason: error.message };
+    throw error;
+  }
+}
