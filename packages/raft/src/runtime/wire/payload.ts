@@ -1,0 +1,289 @@
+/**
+ * What peers say once they have shaken hands: the core's messages, and two notes of the runtime (how far my log goes; who
+ * founded this cluster with me). Fields are fixed in place and size, little endian; the page docs/wire-format.md is the
+ * same layout in words. The protocol's version is settled in the handshake, so a payload carries none.
+ *
+ * Layout: kind u8, group u32, then by kind; a message of the protocol goes on with its term u64.
+ */
+import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
+import type { AppendEntries, Message, MessageType, ProposeResponse } from "../../core/message.js";
+import type { Entry, EntryType, Index, Term } from "../../core/types.js";
+import type { FounderRecord, FoundingNotice } from "../founding.js";
+
+/** The first thing said for each group on a new connection: how far the sender's durable log goes. */
+export interface PeerLog {
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+  /** Parts of the log are being repaired; acknowledgements are not to be expected. */
+  readonly recovering: boolean;
+}
+
+export type Payload =
+  | { readonly ok: true; readonly kind: "message"; readonly group: number; readonly message: Message }
+  | { readonly ok: true; readonly kind: "peerLog"; readonly group: number; readonly peerLog: PeerLog }
+  | { readonly ok: true; readonly kind: "founding"; readonly notice: FoundingNotice }
+  | { readonly ok: false; readonly reason: string };
+
+/** Numbers on the wire; never given to another kind. */
+const KINDS = {
+  RequestPreVote: 1,
+  RequestPreVoteResponse: 2,
+  RequestVote: 3,
+  RequestVoteResponse: 4,
+  AppendEntries: 5,
+  AppendEntriesResponse: 6,
+  Heartbeat: 7,
+  HeartbeatResponse: 8,
+  InstallSnapshot: 9,
+  InstallSnapshotResponse: 10,
+  ReadIndexRequest: 11,
+  ReadIndexResponse: 12,
+  ProposeRequest: 13,
+  ProposeResponse: 14,
+} as const satisfies Record<MessageType, number>;
+const PEER_LOG = 64;
+const FOUNDING = 65;
+
+const TYPE_OF_KIND = new Map<number, MessageType>((Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]));
+
+const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration"];
+const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge"];
+const STATUSES = ["continue", "installed", "rejected"] as const;
+
+/** Term, type and length before an entry's data. */
+export const ENTRY_HEADER_BYTES = 13;
+const MAX_ITEMS = 1_000_000;
+const MAX_FOUNDERS = 15;
+const MAX_NAME_BYTES = 64;
+
+// ---- Encoding ----
+
+export function encodeMessage(group: number, message: Message): Uint8Array {
+  const writer = new ByteWriter(sizeHint(message));
+  writer.u8(KINDS[message.type]);
+  writer.u32(group);
+  writer.u64(message.term);
+  writeBody(writer, message);
+  return writer.finish();
+}
+
+function sizeHint(message: Message): number {
+  switch (message.type) {
+    case "AppendEntries":
+      return 64 + message.entries.reduce((sum, entry) => sum + ENTRY_HEADER_BYTES + entry.data.length, 0);
+    case "InstallSnapshot":
+      return 64 + message.data.length;
+    case "ProposeRequest":
+      return 64 + message.commands.reduce((sum, command) => sum + 4 + command.length, 0);
+    default:
+      return 64;
+  }
+}
+
+function writeBody(writer: ByteWriter, message: Message): void {
+  switch (message.type) {
+    case "RequestPreVote":
+      writer.u64(message.proposedTerm);
+      writer.u64(message.lastLogIndex);
+      writer.u64(message.lastLogTerm);
+      return;
+    case "RequestPreVoteResponse":
+      writer.u64(message.proposedTerm);
+      writer.u8(message.voteGranted ? 1 : 0);
+      return;
+    case "RequestVote":
+      writer.u64(message.lastLogIndex);
+      writer.u64(message.lastLogTerm);
+      writer.u8(message.leadershipTransfer ? 1 : 0);
+      return;
+    case "RequestVoteResponse":
+      writer.u8(message.voteGranted ? 1 : 0);
+      return;
+    case "AppendEntries":
+      writeAppendEntries(writer, message);
+      return;
+    case "AppendEntriesResponse":
+      writer.u8(message.success ? 1 : 0);
+      writer.u64(message.prevLogIndex);
+      writer.u64(message.matchIndex);
+      writer.u64(message.hintIndex);
+      writer.u64(message.hintTerm);
+      return;
+    case "Heartbeat":
+      writer.u64(message.leaderCommit);
+      writer.u64(message.readRound);
+      return;
+    case "HeartbeatResponse":
+      writer.u64(message.readRound);
+      return;
+    case "InstallSnapshot":
+      writer.u64(message.lastIncludedIndex);
+      writer.u64(message.lastIncludedTerm);
+      writer.u64(message.offset);
+      writer.u8(message.done ? 1 : 0);
+      writer.blob(message.data);
+      return;
+    case "InstallSnapshotResponse":
+      writer.u64(message.lastIncludedIndex);
+      writer.u64(message.lastIncludedTerm);
+      writer.u64(message.offset);
+      writer.u8(STATUSES.indexOf(message.status));
+      return;
+    case "ReadIndexRequest":
+      writer.u64(message.requestId);
+      return;
+    case "ReadIndexResponse":
+      writer.u64(message.requestId);
+      writer.u8(message.readIndex === null ? 0 : 1);
+      writer.u64(message.readIndex ?? 0);
+      return;
+    case "ProposeRequest":
+      writer.u64(message.requestId);
+      writer.u32(message.commands.length);
+      for (const command of message.commands) writer.blob(command);
+      return;
+    case "ProposeResponse":
+      writer.u64(message.requestId);
+      writer.u64(message.firstIndex);
+      writer.u64(message.entryTerm);
+      writer.u8(REFUSALS.indexOf(message.refusal));
+      return;
+  }
+}
+
+/** The indexes are not repeated: the entries follow `prevLogIndex` without a gap. */
+function writeAppendEntries(writer: ByteWriter, message: AppendEntries): void {
+  writer.u64(message.prevLogIndex);
+  writer.u64(message.prevLogTerm);
+  writer.u64(message.leaderCommit);
+  writer.u32(message.entries.length);
+  for (const entry of message.entries) {
+    writer.u64(entry.term);
+    writer.u8(ENTRY_TYPES.indexOf(entry.type));
+    writer.blob(entry.data);
+  }
+}
+
+export function encodePeerLog(group: number, peerLog: PeerLog): Uint8Array {
+  const writer = new ByteWriter(32);
+  writer.u8(PEER_LOG);
+  writer.u32(group);
+  writer.u64(peerLog.lastIndex);
+  writer.u64(peerLog.lastTerm);
+  writer.u8(peerLog.recovering ? 1 : 0);
+  return writer.finish();
+}
+
+export function encodeFoundingNotice(notice: FoundingNotice): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(FOUNDING);
+  // The cluster is founded as a whole; the group is there so that every payload begins alike.
+  writer.u32(0);
+  writer.u8(notice.founded ? 1 : 0);
+  writer.u8(notice.records.length);
+  for (const { name, incarnation } of notice.records) {
+    writer.text(name);
+    writer.big64(incarnation);
+  }
+  return writer.finish();
+}
+
+// ---- Decoding ----
+
+/** Never throws. The data of entries and commands are views of `bytes`. */
+export function decodePayload(bytes: Uint8Array): Payload {
+  const decoded = decoding((): Payload => {
+    const reader = new ByteReader(bytes);
+    const kind = reader.u8();
+    const group = reader.u32();
+    const payload = readPayload(reader, kind, group);
+    reader.end();
+    return payload;
+  });
+  return decoded.ok ? decoded.value : { ok: false, reason: `it ${decoded.reason}` };
+}
+
+function readPayload(reader: ByteReader, kind: number, group: number): Payload {
+  if (kind === PEER_LOG) return { ok: true, kind: "peerLog", group, peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag() } };
+  if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
+  const type = TYPE_OF_KIND.get(kind);
+  if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
+  return { ok: true, kind: "message", group, message: readMessage(reader, type) };
+}
+
+function readFoundingNotice(reader: ByteReader): FoundingNotice {
+  const founded = reader.flag();
+  const count = reader.u8();
+  if (count > MAX_FOUNDERS) throw new DecodeError(`lists ${count} founders`);
+  const records: FounderRecord[] = [];
+  for (let place = 0; place < count; place += 1) {
+    const record = { name: reader.text(MAX_NAME_BYTES), incarnation: reader.big64() };
+    const before = records.at(-1);
+    if (before !== undefined && before.name >= record.name) throw new DecodeError("lists founders out of order");
+    records.push(record);
+  }
+  return { records, founded };
+}
+
+function readMessage(reader: ByteReader, type: MessageType): Message {
+  const term = reader.u64();
+  switch (type) {
+    case "RequestPreVote":
+      return { type, term, proposedTerm: reader.u64(), lastLogIndex: reader.u64(), lastLogTerm: reader.u64() };
+    case "RequestPreVoteResponse":
+      return { type, term, proposedTerm: reader.u64(), voteGranted: reader.flag() };
+    case "RequestVote":
+      return { type, term, lastLogIndex: reader.u64(), lastLogTerm: reader.u64(), leadershipTransfer: reader.flag() };
+    case "RequestVoteResponse":
+      return { type, term, voteGranted: reader.flag() };
+    case "AppendEntries":
+      return readAppendEntries(reader, term);
+    case "AppendEntriesResponse":
+      return { type, term, success: reader.flag(), prevLogIndex: reader.u64(), matchIndex: reader.u64(), hintIndex: reader.u64(), hintTerm: reader.u64() };
+    case "Heartbeat":
+      return { type, term, leaderCommit: reader.u64(), readRound: reader.u64() };
+    case "HeartbeatResponse":
+      return { type, term, readRound: reader.u64() };
+    case "InstallSnapshot":
+      return { type, term, lastIncludedIndex: reader.u64(), lastIncludedTerm: reader.u64(), offset: reader.u64(), done: reader.flag(), data: reader.blob() };
+    case "InstallSnapshotResponse":
+      return { type, term, lastIncludedIndex: reader.u64(), lastIncludedTerm: reader.u64(), offset: reader.u64(), status: oneOf(STATUSES, reader.u8()) };
+    case "ReadIndexRequest":
+      return { type, term, requestId: reader.u64() };
+    case "ReadIndexResponse": {
+      const requestId = reader.u64();
+      const answered = reader.flag();
+      const readIndex = reader.u64();
+      return { type, term, requestId, readIndex: answered ? readIndex : null };
+    }
+    case "ProposeRequest": {
+      const requestId = reader.u64();
+      const count = reader.count(4, MAX_ITEMS);
+      const commands: Uint8Array[] = [];
+      for (let place = 0; place < count; place += 1) commands.push(reader.blob());
+      return { type, term, requestId, commands };
+    }
+    case "ProposeResponse":
+      return { type, term, requestId: reader.u64(), firstIndex: reader.u64(), entryTerm: reader.u64(), refusal: oneOf(REFUSALS, reader.u8()) };
+  }
+}
+
+function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {
+  const prevLogIndex = reader.u64();
+  const prevLogTerm = reader.u64();
+  const leaderCommit = reader.u64();
+  const count = reader.count(ENTRY_HEADER_BYTES, MAX_ITEMS);
+  if (prevLogIndex + count > Number.MAX_SAFE_INTEGER) throw new DecodeError("holds indexes above 2^53");
+  const entries: Entry[] = [];
+  for (let place = 1; place <= count; place += 1) {
+    const entryTerm = reader.u64();
+    const type = oneOf(ENTRY_TYPES, reader.u8());
+    entries.push({ index: prevLogIndex + place, term: entryTerm, type, data: reader.blob() });
+  }
+  return { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+}
+
+function oneOf<T>(values: readonly T[], place: number): T {
+  if (place >= values.length) throw new DecodeError(`holds ${place} where at most ${values.length - 1} is known`);
+  return values[place] as T;
+}
