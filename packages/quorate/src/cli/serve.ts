@@ -1,0 +1,137 @@
+/**
+ * `quorate serve`: one node of a cluster in this process, until it is told to stop or fails. It prints what happens, and
+ * reports its state to whoever started it.
+ */
+import type { NodeEvent, NodeStatus } from "@quorate/raft";
+import { describeEvent, type EventLine, formatEventLine } from "./event-lines.js";
+import type { ExitCode } from "./failure.js";
+import type { Report, StatusReport } from "./report.js";
+import type { ServeSettings } from "./serve-options.js";
+
+/** What the command needs of a server. */
+export interface RunningServer {
+  readonly node: {
+    status(): NodeStatus;
+    events(): AsyncIterableIterator<NodeEvent>;
+  };
+  /** Resolves with the reason if the node fails; else never. */
+  readonly failed: Promise<string>;
+  close(): Promise<void>;
+}
+
+export type OpenServer = (settings: ServeSettings) => Promise<RunningServer>;
+
+/** What the process around it offers. */
+export interface ServeHost {
+  /** A line for the reader. */
+  readonly print: (line: string) => void;
+  /** A report for the supervisor. */
+  readonly report: (report: Report) => void;
+  /** Resolves with the reason when the node shall stop. */
+  readonly stopRequested: Promise<string>;
+}
+
+/** How often the state is looked at; it is reported if it changed, and once a second in any case. */
+const LOOK_EVERY_MS = 200;
+const REPORT_EVERY_LOOKS = 5;
+
+export async function serve(settings: ServeSettings, open: OpenServer, host: ServeHost): Promise<ExitCode> {
+  const print = (line: EventLine): void => host.print(formatEventLine(settings.name, line, new Date()));
+  const server = await open(settings);
+  print({ level: "info", text: greeting(settings) });
+  const reporter = new Reporter(() => statusReport(settings, server.node.status()), host.report);
+  const events = server.node.events();
+  const followed = follow(events, (event) => {
+    const line = describeEvent(event);
+    if (line !== null) {
+      print(line);
+      host.report({ type: "event", ...line });
+    }
+    reporter.look();
+  });
+  const failure = await Promise.race([
+    server.failed.then((reason) => ({ reason })),
+    host.stopRequested.then((reason) => {
+      print({ level: "info", text: `stops: ${reason}` });
+      return null;
+    }),
+  ]);
+  // Told here and not only by the event, which may still be on its way.
+  if (failure !== null) host.report({ type: "event", level: "error", text: `failed: ${failure.reason}` });
+  reporter.stop();
+  await server.close();
+  await events.return?.();
+  await followed;
+  print(failure === null ? { level: "info", text: "stopped" } : { level: "error", text: `failed: ${failure.reason}` });
+  return failure === null ? 0 : 1;
+}
+
+function greeting(settings: ServeSettings): string {
+  const own = settings.cluster.find(({ name }) => name === settings.name)?.address ?? "";
+  const others = settings.cluster.filter(({ name }) => name !== settings.name).map(({ name, address }) => `${name}=${address}`);
+  const peers = others.length === 0 ? "alone" : `peers ${others.join(", ")}`;
+  return `serves clients at ${settings.advertiseClient}, peers at ${settings.listenPeer ?? own} (${peers}), data in ${settings.directory}`;
+}
+
+async function follow(events: AsyncIterableIterator<NodeEvent>, onEvent: (event: NodeEvent) => void): Promise<void> {
+  for await (const event of events) onEvent(event);
+}
+
+/** Reports the state when it changed, and otherwise once a second, as a sign of life. */
+class Reporter {
+  readonly #read: () => StatusReport;
+  readonly #send: (report: StatusReport) => void;
+  readonly #timer: NodeJS.Timeout;
+  #last: StatusReport | null = null;
+  #looks = 0;
+
+  constructor(read: () => StatusReport, send: (report: StatusReport) => void) {
+    this.#read = read;
+    this.#send = send;
+    this.#timer = setInterval(() => this.#tick(), LOOK_EVERY_MS);
+    this.#report(read());
+  }
+
+  /** Something happened: who leads is reported at once; indexes, which move all the time, wait for the next tick. */
+  look(): void {
+    const report = this.#read();
+    const { role, term, state, leader } = this.#last ?? report;
+    if (report.role !== role || report.term !== term || report.state !== state || report.leader !== leader) this.#report(report);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#report(this.#read());
+  }
+
+  #tick(): void {
+    const report = this.#read();
+    this.#looks += 1;
+    if (this.#looks >= REPORT_EVERY_LOOKS || JSON.stringify(report) !== JSON.stringify(this.#last)) this.#report(report);
+  }
+
+  #report(report: StatusReport): void {
+    this.#last = report;
+    this.#looks = 0;
+    this.#send(report);
+  }
+}
+
+export function statusReport(settings: ServeSettings, status: NodeStatus): StatusReport {
+  return {
+    type: "status",
+    name: settings.name,
+    pid: process.pid,
+    clientUrl: settings.advertiseClient,
+    state: status.state,
+    failure: status.failure,
+    role: status.role,
+    term: status.currentTerm,
+    leader: status.leader?.name ?? null,
+    commitIndex: status.commitIndex,
+    lastApplied: status.lastApplied,
+    snapshotIndex: status.snapshotIndex,
+    connectedPeers: status.peers.filter((peer) => peer.connected).length,
+    peers: status.peers.length,
+  };
+}
