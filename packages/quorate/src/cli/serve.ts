@@ -35,6 +35,9 @@ export interface ServeHost {
 const LOOK_EVERY_MS = 200;
 const REPORT_EVERY_LOOKS = 5;
 
+/** Events after which the state is looked at without waiting. */
+const SHOWS: ReadonlySet<NodeEvent["type"]> = new Set(["roleChanged", "termChanged", "leaderChanged", "founded", "failed"]);
+
 export async function serve(settings: ServeSettings, open: OpenServer, host: ServeHost): Promise<ExitCode> {
   const print = (line: EventLine): void => host.print(formatEventLine(settings.name, line, new Date()));
   const server = await open(settings);
@@ -47,7 +50,7 @@ export async function serve(settings: ServeSettings, open: OpenServer, host: Ser
       print(line);
       host.report({ type: "event", ...line });
     }
-    reporter.look();
+    if (SHOWS.has(event.type)) reporter.look();
   });
   const failure = await Promise.race([
     server.failed.then((reason) => ({ reason })),
