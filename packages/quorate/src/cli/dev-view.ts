@@ -25,6 +25,8 @@ export interface NodeView {
 }
 
 export interface RecentLine {
+  /** Said by a node of its own accord, or by the command as an answer. */
+  readonly source: "node" | "command";
   readonly name: string;
   readonly level: EventLevel;
   readonly text: string;
@@ -39,7 +41,8 @@ export interface ViewState {
 
 /** A node that runs reports once a second; after this long without a word something is wrong. */
 export const SILENT_AFTER_MS = 3000;
-export const COMMANDS_LINE = "commands: kill a, restart a, stop a, cont a, help, quit (kill is -9; stop and cont are SIGSTOP and SIGCONT)";
+export const COMMANDS_LINE =
+  "commands: kill a, restart a, stop a, cont a, help, quit (kill is -9; stop and cont are SIGSTOP and SIGCONT)";
 
 interface Row {
   readonly cells: readonly string[];
@@ -54,7 +57,9 @@ export function renderView(state: ViewState, columns: number): string[] {
   const rows = state.nodes.map(rowOf);
   const widths = HEADINGS.map((heading, at) => Math.max(heading.length, ...rows.map(({ cells }) => (cells[at] ?? "").length)));
   const align = (cells: readonly string[]): string =>
-    cells.map((cell, at) => (RIGHT_ALIGNED.has(HEADINGS[at] ?? "") ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0))).join("  ");
+    cells
+      .map((cell, at) => (RIGHT_ALIGNED.has(HEADINGS[at] ?? "") ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .join("  ");
   const lines = [
     `quorate dev: ${state.nodes.length} ${state.nodes.length === 1 ? "node" : "nodes"}, data in ${state.directory}`,
     "",
@@ -76,7 +81,8 @@ export function leaderLine(state: ViewState): string {
   const clients = state.nodes.filter(isUp).map(({ clientAddress }) => `http://${clientAddress}`);
   if (leader !== null) return `leader: ${leader.name} (term ${leader.term}), clients: ${clients.join(",")}`;
   const quorum = Math.floor(state.nodes.length / 2) + 1;
-  if (clients.length < quorum) return `leader: none, and none can be elected: ${clients.length} of ${state.nodes.length} nodes are up, ${quorum} are needed`;
+  if (clients.length < quorum)
+    return `leader: none, and none can be elected: ${clients.length} of ${state.nodes.length} nodes are up, ${quorum} are needed`;
   return "leader: none yet";
 }
 
@@ -95,7 +101,9 @@ export function leaderOf(nodes: readonly NodeView[]): { readonly name: string; r
 }
 
 function isUp(node: NodeView): boolean {
-  return node.life.phase === "running" && node.report !== null && node.report.state !== "failed" && node.silentMs < SILENT_AFTER_MS;
+  return (
+    node.life.phase === "running" && node.report !== null && node.report.state !== "failed" && node.silentMs < SILENT_AFTER_MS
+  );
 }
 
 /** What a node does, in words. */
@@ -111,7 +119,7 @@ export function stateWords(node: NodeView): string {
     case "running":
       if (report === null) return "starting";
       if (report.state === "failed") return `failed: ${report.failure ?? "no reason given"}`;
-      if (node.silentMs >= SILENT_AFTER_MS) return `silent for ${Math.floor(node.silentMs / 1000)} s`;
+      if (node.silentMs >= SILENT_AFTER_MS) return "silent: says nothing; frozen or overloaded";
       if (report.state === "founding") return `founding: ${report.connectedPeers} of ${report.peers} peers connected`;
       if (report.leader === null && report.role !== "leader") return "running, knows no leader";
       return report.state;
@@ -142,19 +150,27 @@ function cut(line: string, columns: number): string {
   return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 }
 
+export interface Told {
+  readonly lines: readonly string[];
+  /** What the reader knows once these lines are told: `previous`, with the nodes that were told as they are now. */
+  readonly known: ViewState;
+}
+
 /** For a pipe: one line for each node whose row or state differs. `movesToo`: also if only its indexes moved. */
-export function changedLines(previous: ViewState | null, next: ViewState, movesToo: boolean): string[] {
+export function tellChanges(previous: ViewState | null, next: ViewState, movesToo: boolean): Told {
   const lines: string[] = [];
-  for (const node of next.nodes) {
-    const before = previous?.nodes.find(({ name }) => name === node.name) ?? null;
-    if (before === null || plainLine(before, movesToo) !== plainLine(node, movesToo)) lines.push(plainLine(node, true));
+  const nodes = next.nodes.map((node) => {
+    const before = previous?.nodes.find(({ name }) => name === node.name);
+    if (before !== undefined && plainLine(before, movesToo) === plainLine(node, movesToo)) return before;
+    lines.push(plainLine(node, true));
+    return node;
+  });
+  const known = { ...next, nodes };
+  if (previous !== null && leaderLine(previous) !== leaderLine(known)) {
+    lines.push(leaderLine(known));
+    if (leaderOf(previous.nodes) === null && leaderOf(nodes) !== null) lines.push(tryLine(known));
   }
-  const leader = leaderLine(next);
-  if (previous !== null && leaderLine(previous) !== leader) {
-    lines.push(leader);
-    if (leaderOf(previous.nodes) === null && leaderOf(next.nodes) !== null) lines.push(tryLine(next));
-  }
-  return lines;
+  return { lines, known };
 }
 
 function plainLine(node: NodeView, indexes: boolean): string {

@@ -25,7 +25,11 @@ export function describeEvent(event: NodeEvent): EventLine | null {
     case "roleChanged":
       return info(`is ${roleWord(event.role)} (was ${roleWord(event.previous)}), term ${event.term}: ${event.reason}`);
     case "leaderChanged":
-      return info(event.leader === null ? `knows no leader in term ${event.term}` : `leader is ${nameOfMember(event.leader)}, term ${event.term}`);
+      return info(
+        event.leader === null
+          ? `knows no leader in term ${event.term}`
+          : `leader is ${nameOfMember(event.leader)}, term ${event.term}`,
+      );
     case "founded":
       return info(`the cluster is founded: ${event.voters.map(nameOfMember).join(", ")}`);
     case "snapshotTaken":

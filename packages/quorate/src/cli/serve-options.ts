@@ -43,7 +43,9 @@ export function serveSettings(words: ServeWords): ServeSettings {
   const cluster = parseCluster("--cluster", words.cluster);
   if (!cluster.some(({ name }) => name === words.name)) {
     const names = cluster.map(({ name }) => name).join(", ");
-    throw usage(`--name is ${shown(words.name)}, which is not in --cluster (${names}): give one of these, or add this node to --cluster`);
+    throw usage(
+      `--name is ${shown(words.name)}, which is not in --cluster (${names}): give one of these, or add this node to --cluster`,
+    );
   }
   if (words.data === "") throw usage("--data is empty: name the directory that holds this node's data");
   const listenClient = checkAddress("--client-listen", words.clientListen);
@@ -75,6 +77,10 @@ function advertised(words: ServeWords, listenClient: string): string {
   return `http://${listenClient}`;
 }
 
-function number<Field extends string>(field: Field, option: string, text: string | undefined): { readonly [Name in Field]?: number } {
+function number<Field extends string>(
+  field: Field,
+  option: string,
+  text: string | undefined,
+): { readonly [Name in Field]?: number } {
   return (text === undefined ? {} : { [field]: parseWhole(option, text) }) as { readonly [Name in Field]?: number };
 }

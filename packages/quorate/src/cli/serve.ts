@@ -4,7 +4,7 @@
  */
 import type { NodeEvent, NodeStatus } from "@quorate/raft";
 import { describeEvent, type EventLine, formatEventLine } from "./event-lines.js";
-import type { ExitCode } from "./failure.js";
+import { CommandFailure, type ExitCode } from "./failure.js";
 import type { Report, StatusReport } from "./report.js";
 import type { ServeSettings } from "./serve-options.js";
 
@@ -53,20 +53,19 @@ export async function serve(settings: ServeSettings, open: OpenServer, host: Ser
     if (SHOWS.has(event.type)) reporter.look();
   });
   const failure = await Promise.race([
-    server.failed.then((reason) => ({ reason })),
+    server.failed,
     host.stopRequested.then((reason) => {
       print({ level: "info", text: `stops: ${reason}` });
       return null;
     }),
   ]);
-  // Told here and not only by the event, which may still be on its way.
-  if (failure !== null) host.report({ type: "event", level: "error", text: `failed: ${failure.reason}` });
   reporter.stop();
   await server.close();
   await events.return?.();
   await followed;
-  print(failure === null ? { level: "info", text: "stopped" } : { level: "error", text: `failed: ${failure.reason}` });
-  return failure === null ? 0 : 1;
+  if (failure !== null) throw new CommandFailure(`node ${settings.name} failed: ${failure}`);
+  print({ level: "info", text: "stopped" });
+  return 0;
 }
 
 function greeting(settings: ServeSettings): string {

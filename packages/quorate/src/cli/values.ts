@@ -56,7 +56,8 @@ export function parseCluster(option: string, text: string): readonly Member[] {
   for (const field of ["name", "address"] as const) {
     const seen = new Set<string>();
     for (const member of members) {
-      if (seen.has(member[field])) throw usage(`${option} has the ${field} ${shown(member[field])} twice: each member has its own`);
+      if (seen.has(member[field]))
+        throw usage(`${option} has the ${field} ${shown(member[field])} twice: each member has its own`);
       seen.add(member[field]);
     }
   }

@@ -1,0 +1,135 @@
+/**
+ * The commands and options of `quorate`. What they do is given to it, so that what is understood can be tested without
+ * doing it. Every failure ends here as one sentence on standard error and an exit code.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { type DevPlan, type DevWords, devPlan } from "./dev-plan.js";
+import { describeFailure, type ExitCode } from "./failure.js";
+import { type ServeSettings, type ServeWords, serveSettings } from "./serve-options.js";
+import { parseEndpoints, parseWhole } from "./values.js";
+
+export interface Actions {
+  readonly serve: (settings: ServeSettings, jsonStatus: boolean) => Promise<ExitCode>;
+  readonly dev: (plan: DevPlan) => Promise<ExitCode>;
+  readonly status: (endpoints: readonly string[], timeoutMs: number) => Promise<ExitCode>;
+}
+
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
+}
+
+const EXAMPLES = `
+Examples:
+  quorate dev                          a cluster of three nodes on this machine, to try things on
+  quorate status                       how the node at 127.0.0.1:2379 is
+  quorate serve --name a --data ./a --cluster a=10.0.0.1:2380,b=10.0.0.2:2380,c=10.0.0.3:2380 \\
+    --client-listen 10.0.0.1:2379      one node of a cluster of three machines
+
+Any etcd v3 client works with a node: etcdctl --endpoints=127.0.0.1:2379 put k v
+`;
+
+/** Runs the command line `words`, without the program's name; returns the exit code. Never throws what a user can cause. */
+export async function run(words: readonly string[], actions: Actions, output: Output): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  const program = build(actions, output, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // The parser has said what there was to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const failure = describeFailure(error);
+    if (failure === null) throw error;
+    output.error(`quorate: ${failure.message}\n`);
+    return failure.exitCode;
+  }
+}
+
+function build(actions: Actions, output: Output, ended: (code: ExitCode) => void): Command {
+  const program = new Command("quorate")
+    .description("A replicated key-value store that every etcd v3 client speaks to.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: output.out,
+      writeErr: output.error,
+      outputError: (text, write) => write(`${complaint(text)}\n`),
+    });
+  addServe(program, actions, ended);
+  addDev(program, actions, ended);
+  addStatus(program, actions, ended);
+  return program;
+}
+
+function addServe(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  program
+    .command("serve")
+    .description("Run one node of a cluster, until SIGINT or SIGTERM.")
+    .requiredOption("--name <name>", "this node's name, one of those in --cluster")
+    .requiredOption(
+      "--cluster <members>",
+      "the founding members and where their peers reach them: a=host:port,b=host:port,…; the same on every node",
+    )
+    .requiredOption("--data <directory>", "where this node's data lives; made if missing, one process at a time")
+    .option("--client-listen <host:port>", "where to listen for clients", "127.0.0.1:2379")
+    .option("--peer-listen <host:port>", "where to listen for peers, if it differs from this node's address in --cluster")
+    .option("--advertise-client <url>", "the URL at which clients reach this node (default: http:// and --client-listen)")
+    .option("--cluster-token <text>", "tells clusters of equal names apart; the same on every node")
+    .option("--heartbeat-ms <n>", "how often a leader says that it lives (default: 100)")
+    .option("--election-ms <n>", "how long to hear nothing before an election, at least twice --heartbeat-ms (default: 1000)")
+    .option("--snapshot-entries <n>", "take a snapshot after so many entries (default: 100000)")
+    .option("--snapshot-bytes <n>", "or after so many bytes of log (default: 67108864)")
+    .option("--trailing-entries <n>", "keep so many entries behind a snapshot for slow peers (default: 10000)")
+    .option("--segment-bytes <n>", "size of a file of the log (default: 67108864)")
+    .option("--json-status", "print the state as lines of JSON, once a second and at each change; the log goes to standard error")
+    .action(async (words: ServeWords) => ended(await actions.serve(serveSettings(words), words.jsonStatus === true)));
+}
+
+function addDev(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  program
+    .command("dev")
+    .description("Run a cluster on this machine, one process a node, and watch it.")
+    .option("--nodes <n>", "how many nodes", "3")
+    .option("--data <directory>", "where the nodes' data lives; stays, so that the next run goes on with it", "./quorate-data")
+    .option("--base-client-port <port>", "the first node's port for clients; the others' are 20000, 30000, … higher", "2379")
+    .option("--base-peer-port <port>", "the first node's port for peers; the others' are 20000, 30000, … higher", "2380")
+    .action(async (words: DevWords) => ended(await actions.dev(devPlan(words))));
+}
+
+function addStatus(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  program
+    .command("status")
+    .description("Ask nodes how they are. Exits with 1 if one can't be reached.")
+    .option("--endpoints <list>", "where clients reach the nodes: host:port,host:port,…", "127.0.0.1:2379")
+    .option("--timeout-ms <n>", "how long to wait for each", "3000")
+    .action(async (words: { readonly endpoints: string; readonly timeoutMs: string }) =>
+      ended(
+        await actions.status(
+          parseEndpoints("--endpoints", words.endpoints),
+          parseWhole("--timeout-ms", words.timeoutMs, 1, 600_000),
+        ),
+      ),
+    );
+}
+
+/** The parser's complaint as one sentence of ours: "error: unknown option '--x'\n(Did you mean --y?)". */
+function complaint(text: string): string {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, "")
+    .replaceAll(/\s*\n\s*/g, " ")
+    .replace(/\(Did you mean (.*)\?\)$/, "(did you mean $1?)");
+  return `quorate: ${sentence}; see quorate --help`;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
+}
