@@ -1,9 +1,10 @@
 /**
- * The two answers that `quorate status` reads, StatusResponse and MemberListResponse of etcdserverpb, and the little of
- * protobuf that they need. Unknown fields are skipped, absent ones are their zero.
+ * The two answers that `quorate status` reads, StatusResponse and MemberListResponse of etcdserverpb. Unknown fields are
+ * skipped, absent ones are their zero; bytes that are no such message are a ProtobufError.
  *
- * Source: etcd's rpc.proto for the field numbers; "Protocol Buffers: Encoding" for the bytes.
+ * Source: etcd's rpc.proto, for the field numbers.
  */
+import { LENGTH_DELIMITED, VARINT, WireReader } from "../store/protobuf.js";
 
 export interface StatusAnswer {
   readonly memberId: bigint;
@@ -22,104 +23,76 @@ export interface MemberAnswer {
   readonly name: string;
 }
 
-/** Not a protobuf message, or not one of these. */
-export class AnswerError extends Error {
-  override readonly name = "AnswerError";
+const number = (field: number): number => field * 8 + VARINT;
+const bytes = (field: number): number => field * 8 + LENGTH_DELIMITED;
+
+/** Calls `read` at each field; false says that it is not known, and it is skipped. */
+function readFields(message: Uint8Array, read: (tag: number, reader: WireReader) => boolean): void {
+  const reader = new WireReader(message);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (!read(tag, reader)) reader.skip(tag);
+  }
 }
 
-export function decodeStatus(bytes: Uint8Array): StatusAnswer {
-  const message = new Fields(bytes);
-  return {
-    memberId: new Fields(message.bytes(1)).integer(2),
-    version: message.text(2),
-    dbSize: Number(message.integer(3)),
-    leader: message.integer(4),
-    raftIndex: Number(message.integer(5)),
-    raftTerm: Number(message.integer(6)),
-    raftAppliedIndex: Number(message.integer(7)),
-    errors: message.all(8).map(asText),
-    isLearner: message.integer(10) !== 0n,
+export function decodeStatus(message: Uint8Array): StatusAnswer {
+  const errors: string[] = [];
+  const answer = {
+    memberId: 0n,
+    version: "",
+    dbSize: 0,
+    leader: 0n,
+    raftIndex: 0,
+    raftTerm: 0,
+    raftAppliedIndex: 0,
+    isLearner: false,
   };
-}
-
-export function decodeMembers(bytes: Uint8Array): readonly MemberAnswer[] {
-  return new Fields(bytes).all(2).map((value) => {
-    const member = new Fields(asBytes(value));
-    return { id: member.integer(1), name: member.text(2) };
+  readFields(message, (tag, reader) => {
+    if (tag === bytes(1)) answer.memberId = decodeHeaderMember(reader.view());
+    else if (tag === bytes(2)) answer.version = text(reader);
+    else if (tag === number(3)) answer.dbSize = reader.int64();
+    else if (tag === number(4)) answer.leader = reader.uint64Exact();
+    else if (tag === number(5)) answer.raftIndex = reader.int64();
+    else if (tag === number(6)) answer.raftTerm = reader.int64();
+    else if (tag === number(7)) answer.raftAppliedIndex = reader.int64();
+    else if (tag === bytes(8)) errors.push(text(reader));
+    else if (tag === number(10)) answer.isLearner = reader.bool();
+    else return false;
+    return true;
   });
+  return { ...answer, errors };
 }
 
-type Value = bigint | Uint8Array;
-
-const NOTHING = new Uint8Array(0);
-const VARINT = 0;
-const FIXED64 = 1;
-const LENGTH_DELIMITED = 2;
-const FIXED32 = 5;
-
-/** The fields of one message by number. */
-class Fields {
-  readonly #values = new Map<number, Value[]>();
-
-  constructor(bytes: Uint8Array) {
-    let at = 0;
-    const varint = (): bigint => {
-      let value = 0n;
-      for (let shift = 0n; shift < 70n; shift += 7n) {
-        const byte = bytes[at++];
-        if (byte === undefined) break;
-        value |= BigInt(byte & 0x7f) << shift;
-        if (byte < 0x80) return BigInt.asUintN(64, value);
-      }
-      throw new AnswerError("a number in it does not end");
-    };
-    const take = (length: number): Uint8Array => {
-      if (length > bytes.length - at) throw new AnswerError("it is cut short");
-      at += length;
-      return bytes.subarray(at - length, at);
-    };
-    while (at < bytes.length) {
-      const tag = Number(varint());
-      const kind = tag % 8;
-      if (kind === VARINT) this.#add(tag, varint());
-      else if (kind === LENGTH_DELIMITED) this.#add(tag, take(Number(varint())));
-      else if (kind === FIXED64) take(8);
-      else if (kind === FIXED32) take(4);
-      else throw new AnswerError(`it has a field of the unknown kind ${kind}`);
-    }
-  }
-
-  #add(tag: number, value: Value): void {
-    const field = Math.floor(tag / 8);
-    const values = this.#values.get(field);
-    if (values === undefined) this.#values.set(field, [value]);
-    else values.push(value);
-  }
-
-  all(field: number): readonly Value[] {
-    return this.#values.get(field) ?? [];
-  }
-
-  integer(field: number): bigint {
-    const value = this.all(field).at(-1) ?? 0n;
-    if (typeof value !== "bigint") throw new AnswerError(`its field ${field} is no number`);
-    return value;
-  }
-
-  bytes(field: number): Uint8Array {
-    return asBytes(this.all(field).at(-1) ?? NOTHING);
-  }
-
-  text(field: number): string {
-    return asText(this.bytes(field));
-  }
+function decodeHeaderMember(header: Uint8Array): bigint {
+  let memberId = 0n;
+  readFields(header, (tag, reader) => {
+    if (tag !== number(2)) return false;
+    memberId = reader.uint64Exact();
+    return true;
+  });
+  return memberId;
 }
 
-function asBytes(value: Value): Uint8Array {
-  if (typeof value === "bigint") throw new AnswerError("a number stands where bytes belong");
-  return value;
+export function decodeMembers(message: Uint8Array): readonly MemberAnswer[] {
+  const members: MemberAnswer[] = [];
+  readFields(message, (tag, reader) => {
+    if (tag !== bytes(2)) return false;
+    members.push(decodeMember(reader.view()));
+    return true;
+  });
+  return members;
 }
 
-function asText(value: Value): string {
-  return new TextDecoder().decode(asBytes(value));
+function decodeMember(message: Uint8Array): MemberAnswer {
+  const member = { id: 0n, name: "" };
+  readFields(message, (tag, reader) => {
+    if (tag === number(1)) member.id = reader.uint64Exact();
+    else if (tag === bytes(2)) member.name = text(reader);
+    else return false;
+    return true;
+  });
+  return member;
+}
+
+function text(reader: WireReader): string {
+  return new TextDecoder().decode(reader.view());
 }

@@ -1,5 +1,7 @@
 /** `quorate status`: asks each endpoint how it is, with the calls that every etcd client has. Works on an etcd as well. */
-import { AnswerError, decodeMembers, decodeStatus } from "./etcd-answers.js";
+
+import { ProtobufError } from "../store/protobuf.js";
+import { decodeMembers, decodeStatus } from "./etcd-answers.js";
 import type { ExitCode } from "./failure.js";
 import { CallFailure, GrpcChannel } from "./grpc-call.js";
 import { type Answer, isUnreachable, renderStatus } from "./status-view.js";
@@ -39,7 +41,7 @@ async function ask(endpoint: string, timeoutMs: number): Promise<Answer> {
     };
   } catch (error) {
     if (error instanceof CallFailure) return { endpoint, why: error.message };
-    if (error instanceof AnswerError) return { endpoint, why: `answers with something that can't be read: ${error.message}` };
+    if (error instanceof ProtobufError) return { endpoint, why: `answers with something that can't be read: ${error.message}` };
     throw error;
   } finally {
     channel.close();
