@@ -60,21 +60,21 @@ export type Answer =
 
 /** What the dialling side says. Throws a RangeError when `hello` breaks a limit: that is a fault of this node. */
 export function encodeOpening(channel: Channel, hello: Hello, versions: VersionRange = PROTOCOL_VERSIONS): Uint8Array {
-  const body = new ByteWriter();
+  const body = new ByteWriter(MAX_HANDSHAKE_BYTES);
   body.u8(CHANNELS.indexOf(channel) + 1);
   writeHello(body, hello);
   return envelope(OPENING, versions, body.finish());
 }
 
 export function encodeAccepted(version: number, hello: Hello): Uint8Array {
-  const body = new ByteWriter();
+  const body = new ByteWriter(MAX_HANDSHAKE_BYTES);
   writeHello(body, hello);
   return envelope(ACCEPTED, { min: version, max: version }, body.finish());
 }
 
 /** The reason is cut to 1 KiB, and never in the middle of a character. */
 export function encodeRefused(reason: string, versions: VersionRange = PROTOCOL_VERSIONS): Uint8Array {
-  const body = new ByteWriter();
+  const body = new ByteWriter(MAX_HANDSHAKE_BYTES);
   for (const letter of reason) {
     const bytes = encodeUtf8(letter) ?? REPLACEMENT;
     if (body.length + bytes.length > MAX_REFUSAL_BYTES) break;
