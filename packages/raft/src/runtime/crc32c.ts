@@ -29,7 +29,7 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
   let crc = ~seed;
   let at = start;
   for (const last = end - 8; at <= last; at += 8) {
-    const low = crc ^ (at4(b, at));
+    const low = crc ^ at4(b, at);
     crc =
       pick(t, 1792 + (low & 255)) ^
       pick(t, 1536 + ((low >>> 8) & 255)) ^

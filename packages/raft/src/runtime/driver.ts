@@ -14,7 +14,7 @@ import type { GroupLog, GroupLogHandler } from "./log-store.js";
 import type { MachineHost } from "./machine-host.js";
 import type { NodeEvent } from "./node.js";
 import type { Clock, DiskError, TimerHandle } from "./ports.js";
-import { notExecuted, type Proposal, Proposals } from "./proposals.js";
+import { notExecuted, type Proposal, type Proposals } from "./proposals.js";
 import type { Read, Reads } from "./reads.js";
 import type { SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
@@ -137,7 +137,8 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       this.#parts.fail(`the log can't be written: ${error.message}`);
       return;
     }
-    if (!this.#outOfSpace) this.#parts.publish({ type: "warning", message: `the log can't be written and waits for space: ${error.message}` });
+    if (!this.#outOfSpace)
+      this.#parts.publish({ type: "warning", message: `the log can't be written and waits for space: ${error.message}` });
     this.#outOfSpace = true;
     this.tell((raft, now) => raft.stepDown(now, "no space for the log"));
   }
@@ -197,7 +198,8 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     // Sending and the own sync run side by side (dissertation 10.2.1); what needs the sync is held inside the core.
     if (output.persist !== null) this.#log?.append(output.persist);
     for (const envelope of output.messages) this.#sendOut(envelope);
-    for (const response of output.proposeResponses) this.#placed(response.requestId, response.firstIndex, response.entryTerm, response.refusal);
+    for (const response of output.proposeResponses)
+      this.#placed(response.requestId, response.firstIndex, response.entryTerm, response.refusal);
     if (output.committed.length > 0) this.#apply(output.committed);
     for (const read of output.readsReady) this.#parts.reads.confirmed(read.id, read.index);
     for (const id of output.readsFailed) this.#parts.reads.failed(id);
@@ -237,7 +239,10 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   }
 
   #proposeHere(batch: readonly Proposal[]): boolean {
-    const outcome = this.#raft.propose(this.#clock.now(), batch.map((proposal) => proposal.command));
+    const outcome = this.#raft.propose(
+      this.#clock.now(),
+      batch.map((proposal) => proposal.command),
+    );
     if (!("refusal" in outcome)) {
       this.#parts.proposals.placed(batch, outcome.firstIndex, outcome.term);
       return true;
@@ -265,14 +270,22 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       this.#blocked = true;
       proposals.putBack(batch);
     } else if (refusal === "overloaded") {
-      proposals.refuse(batch, notExecuted("overloaded", "the leader holds as many uncommitted commands as it may; try again shortly"));
+      proposals.refuse(
+        batch,
+        notExecuted("overloaded", "the leader holds as many uncommitted commands as it may; try again shortly"),
+      );
     } else {
       proposals.refuse(batch, notExecuted("tooLarge", "the leader refuses a command of this size (maxEntryBytes)"));
     }
   }
 
   /** The leader's answer to what was forwarded. */
-  #placed(requestId: number, firstIndex: Index, entryTerm: number, refusal: "notLeader" | "overloaded" | "tooLarge" | null): void {
+  #placed(
+    requestId: number,
+    firstIndex: Index,
+    entryTerm: number,
+    refusal: "notLeader" | "overloaded" | "tooLarge" | null,
+  ): void {
     const { proposals } = this.#parts;
     const batch = proposals.takeForwarded(requestId);
     if (batch.length === 0) return;
@@ -322,7 +335,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       return;
     }
     this.#parts.publish({ type: "loopLate", byMs: Math.round(late / 1000) });
-    if (late >= this.#parts.electionMicros) this.tell((raft, now) => raft.role === "leader" && raft.stepDown(now, "this process was paused for longer than an election timeout"));
+    if (late >= this.#parts.electionMicros)
+      this.tell(
+        (raft, now) =>
+          raft.role === "leader" && raft.stepDown(now, "this process was paused for longer than an election timeout"),
+      );
     this.#pollThenPassTime(MAX_POLL_PHASES);
   }
 
@@ -345,7 +362,10 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     const stalledSince = this.#log?.oldestUnfinishedSince ?? null;
     if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros) {
       // A disk this slow must not lead, although its network is alive (etcd #15247).
-      this.tell((raft, when) => raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout"));
+      this.tell(
+        (raft, when) =>
+          raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout"),
+      );
     }
     this.#raft.advance(now);
     this.#turn();

@@ -48,7 +48,10 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
   function deadline(timeoutMs: number | undefined): Micros {
     const wait = timeoutMs ?? DEFAULT_TIMEOUT_MS;
     if (!Number.isFinite(wait) || wait <= 0 || wait > MAX_TIMEOUT_MS) {
-      throw new RaftError("invalidArgument", `timeoutMs is ${wait}: it must be above 0 and at most ${MAX_TIMEOUT_MS}`, { outcome: "not-executed", retry: "never" });
+      throw new RaftError("invalidArgument", `timeoutMs is ${wait}: it must be above 0 and at most ${MAX_TIMEOUT_MS}`, {
+        outcome: "not-executed",
+        retry: "never",
+      });
     }
     return clock.now() + Math.round(wait * 1000);
   }
@@ -56,16 +59,22 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
   /** Why nothing can be asked of this node now; null when it can. */
   function unavailable(): RaftError | null {
     if (behind.state === "closed") return notExecuted("closed", "the node is closed");
-    if (behind.state === "failed") return notExecuted("failed", `the node has failed: ${behind.failure ?? "unknown reason"}`, behind.leader());
+    if (behind.state === "failed")
+      return notExecuted("failed", `the node has failed: ${behind.failure ?? "unknown reason"}`, behind.leader());
     return null;
   }
 
   function checkCommand(command: Uint8Array): RaftError | null {
-    if (!(command instanceof Uint8Array)) return new RaftError("invalidArgument", "command must be a Uint8Array", { outcome: "not-executed", retry: "never" });
+    if (!(command instanceof Uint8Array))
+      return new RaftError("invalidArgument", "command must be a Uint8Array", { outcome: "not-executed", retry: "never" });
     if (command.length > options.maxEntryBytes) {
-      return notExecuted("tooLarge", `the command has ${command.length} bytes, more than maxEntryBytes (${options.maxEntryBytes}): split it, or raise maxEntryBytes on every node`);
+      return notExecuted(
+        "tooLarge",
+        `the command has ${command.length} bytes, more than maxEntryBytes (${options.maxEntryBytes}): split it, or raise maxEntryBytes on every node`,
+      );
     }
-    if (proposals.count >= options.maxPendingProposals) return notExecuted("overloaded", `${proposals.count} commands wait already (maxPendingProposals): try again shortly`);
+    if (proposals.count >= options.maxPendingProposals)
+      return notExecuted("overloaded", `${proposals.count} commands wait already (maxPendingProposals): try again shortly`);
     if (proposals.count > 0 && proposals.bytes + command.length > options.maxPendingBytes) {
       return notExecuted("overloaded", `${proposals.bytes} bytes of commands wait already (maxPendingBytes): try again shortly`);
     }
@@ -115,10 +124,12 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
         else answer(running);
         return;
       }
-      if (reads.count >= options.maxPendingReads) return reject(notExecuted("overloaded", `${reads.count} reads wait already (maxPendingReads): try again shortly`));
+      if (reads.count >= options.maxPendingReads)
+        return reject(notExecuted("overloaded", `${reads.count} reads wait already (maxPendingReads): try again shortly`));
       const atLeast = consistency === "linearizable" ? null : checkIndex(consistency.atLeast);
       const { signal } = given;
-      const onAbort = (): void => reads.abandon(waiting, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+      const onAbort = (): void =>
+        reads.abandon(waiting, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
       const waiting: Read = {
         expiresAt: deadline(given.timeoutMs),
         settled: false,
@@ -161,7 +172,10 @@ function aborted(signal: AbortSignalLike | undefined): RaftError | null {
 }
 
 function checkIndex(index: Index): Index {
-  if (!Number.isSafeInteger(index) || index < 0) throw new RaftError("invalidArgument", `atLeast is ${index}: it must be an index, a whole number from 0`, { outcome: "not-executed", retry: "never" });
+  if (!Number.isSafeInteger(index) || index < 0)
+    throw new RaftError("invalidArgument", `atLeast is ${index}: it must be an index, a whole number from 0`, {
+      outcome: "not-executed",
+      retry: "never",
+    });
   return index;
 }
-

@@ -54,7 +54,9 @@ export class Founding {
 
   /** Everybody has said that it takes part. */
   get everyoneFounded(): boolean {
-    return this.#founders.every((founder) => founder.name === this.#own.name || this.#notices.get(founder.name)?.founded === true);
+    return this.#founders.every(
+      (founder) => founder.name === this.#own.name || this.#notices.get(founder.name)?.founded === true,
+    );
   }
 
   /** A founder shook hands. `record`: write it down, durably, then call `recorded`. */
@@ -63,7 +65,9 @@ export class Founding {
     const known = this.#records.get(name);
     if (known === undefined) return "record";
     if (known === incarnation) return "nothing";
-    return { refused: `founder ${name} is recorded with another data directory: its disk was lost or replaced. Remove it from the cluster and add it again as a new member, or remove the data of all founders and begin anew` };
+    return {
+      refused: `founder ${name} is recorded with another data directory: its disk was lost or replaced. Remove it from the cluster and add it again as a new member, or remove the data of all founders and begin anew`,
+    };
   }
 
   recorded(name: string, incarnation: bigint): void {
@@ -78,7 +82,9 @@ export class Founding {
     const theirs = this.#notices.get(name)?.records;
     const ours = this.records;
     if (theirs === undefined || theirs.length !== ours.length) return false;
-    return ours.every((record, place) => record.name === theirs[place]?.name && record.incarnation === theirs[place]?.incarnation);
+    return ours.every(
+      (record, place) => record.name === theirs[place]?.name && record.incarnation === theirs[place]?.incarnation,
+    );
   }
 }
 

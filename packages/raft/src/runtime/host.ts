@@ -9,15 +9,15 @@
 import type { Configuration } from "../core/configuration.js";
 import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
-import { Raft } from "../core/raft.js";
 import { isVoter } from "../core/quorum.js";
+import { Raft } from "../core/raft.js";
 import type { Entry, LogPosition } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
-import { Founding, foundingConfiguration, type FoundingNotice } from "./founding.js";
+import { Founding, type FoundingNotice, foundingConfiguration } from "./founding.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
 import { incarnationText, memberId, memberName } from "./member-id.js";
@@ -29,7 +29,7 @@ import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
-import { openStorage, type NodeStorage } from "./storage-binding.js";
+import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { perform, runTask, type Task } from "./task.js";
 import { decodePayload, encodeFoundingNotice, encodePeerLog } from "./wire/index.js";
 
@@ -80,7 +80,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#ports = ports;
     this.#newMachine = newMachine;
     this.#network = new Network(ports.transport, options.id);
-    this.#clusterId = clusterIdOf(options.cluster.map((founder) => founder.name), options.clusterToken);
+    this.#clusterId = clusterIdOf(
+      options.cluster.map((founder) => founder.name),
+      options.clusterToken,
+    );
   }
 
   get clock(): Clock {
@@ -98,7 +101,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     runTask(
       () => this.#openDirectory(),
       (error, found) => {
-        if (error !== null || found === null) return this.#openFailed(error ?? new Error("the data directory could not be opened"));
+        if (error !== null || found === null)
+          return this.#openFailed(error ?? new Error("the data directory could not be opened"));
         this.#directoryOpened(found.machine, found.recovered);
       },
     );
@@ -106,7 +110,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   *#openDirectory(): Task<{ machine: Machine; recovered: RecoveredGroup }> {
     const { disk, clock, random } = this.#ports;
-    const storage = yield* openStorage({ disk, clock, random, clusterId: this.#clusterId, name: this.options.id, segmentBytes: this.options.segmentBytes });
+    const storage = yield* openStorage({
+      disk,
+      clock,
+      random,
+      clusterId: this.#clusterId,
+      name: this.options.id,
+      segmentBytes: this.options.segmentBytes,
+    });
     this.#storage = storage;
     const machine = this.#newMachine();
     const { snapshot } = storage;
@@ -121,12 +132,23 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #directoryOpened(machine: Machine, recovered: RecoveredGroup): void {
     const storage = this.#storage;
     if (storage === null) return;
-    this.#founding = new Founding(this.options.cluster, { name: this.options.id, incarnation: storage.incarnation }, storage.founders);
+    this.#founding = new Founding(
+      this.options.cluster,
+      { name: this.options.id, incarnation: storage.incarnation },
+      storage.founders,
+    );
     this.#pendingStart = { machine, recovered };
     const configuration = foundingConfiguration(this.options.cluster, this.#founding.records);
     if (recovered.hardState.currentTerm > 0 || storage.snapshot !== null) {
       const known = storage.snapshot?.configuration ?? configuration;
-      if (known === null) return this.#openFailed(new RaftError("dataDirectory", `${this.#ports.disk.location} holds a log but no complete list of founders: the directory is damaged; remove this member and add it again as a new one`, { outcome: "not-executed", retry: "never" }));
+      if (known === null)
+        return this.#openFailed(
+          new RaftError(
+            "dataDirectory",
+            `${this.#ports.disk.location} holds a log but no complete list of founders: the directory is damaged; remove this member and add it again as a new one`,
+            { outcome: "not-executed", retry: "never" },
+          ),
+        );
       this.#startCore(known);
     }
     this.#network.setPeers(this.#peers());
@@ -209,7 +231,18 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     });
     const log = storage.openLog(driver);
     const { snapshotLogBytes, snapshotLogEntries, trailingEntries } = this.options;
-    this.#snapshots = createSnapshotWork<Machine>({ ...parts, driver, files: storage.files, log, newMachine: this.#newMachine, publish, fail, snapshotLogBytes, snapshotLogEntries, trailingEntries });
+    this.#snapshots = createSnapshotWork<Machine>({
+      ...parts,
+      driver,
+      files: storage.files,
+      log,
+      newMachine: this.#newMachine,
+      publish,
+      fail,
+      snapshotLogBytes,
+      snapshotLogEntries,
+      trailingEntries,
+    });
     this.#configuration = raft.configuration;
     this.running = { raft, driver, host };
     this.#takesPart = true;
@@ -234,7 +267,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
       return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders or the token differ; check --cluster and --cluster-token on both`;
     }
-    if (hello.name === this.options.id) return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
+    if (hello.name === this.options.id)
+      return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
     return null;
   }
 
@@ -247,7 +281,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const { running } = this;
     if (running !== null) {
       const { raft } = running;
-      this.#network.sendPayload(peer, encodePeerLog(GROUP, { lastIndex: raft.durableIndex, lastTerm: raft.termAt(raft.durableIndex) ?? 0, recovering: false }));
+      this.#network.sendPayload(
+        peer,
+        encodePeerLog(GROUP, { lastIndex: raft.durableIndex, lastTerm: raft.termAt(raft.durableIndex) ?? 0, recovering: false }),
+      );
       running.driver.connected(member);
     }
     this.#network.flush();
@@ -272,7 +309,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         if (decoded.group === GROUP) this.#receivedMessage(from, decoded.message);
         break;
       case "peerLog":
-        if (decoded.group === GROUP) this.running?.driver.tell((raft, now) => raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering));
+        if (decoded.group === GROUP)
+          this.running?.driver.tell((raft, now) =>
+            raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering),
+          );
         break;
       case "founding":
         this.#heardFounder(hello);
@@ -314,7 +354,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   #notifyFounders(): void {
-    for (const { name } of this.options.cluster) if (name !== this.options.id && this.#network.isConnected(name)) this.#sendNotice(name);
+    for (const { name } of this.options.cluster)
+      if (name !== this.options.id && this.#network.isConnected(name)) this.#sendNotice(name);
     this.#network.flush();
   }
 
@@ -342,7 +383,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       .map(({ name, address }): PeerStatus => {
         const id = members.find((member) => member.name === name)?.id ?? "";
         const progress = raft?.progress.get(id);
-        return { name, address, connected: this.#network.isConnected(name), matchIndex: progress?.matchIndex ?? null, nextIndex: progress?.nextIndex ?? null, state: progress?.state ?? null };
+        return {
+          name,
+          address,
+          connected: this.#network.isConnected(name),
+          matchIndex: progress?.matchIndex ?? null,
+          nextIndex: progress?.nextIndex ?? null,
+          state: progress?.state ?? null,
+        };
       });
     return {
       id: this.options.id,
@@ -362,7 +410,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       firstLogIndex: (raft?.logStart.index ?? 0) + 1,
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
-      voters: members.filter((member) => raft !== null && isVoter(raft.configuration, member.id)).map((member) => member.name).sort(),
+      voters: members
+        .filter((member) => raft !== null && isVoter(raft.configuration, member.id))
+        .map((member) => member.name)
+        .sort(),
       learners: (raft?.configuration.learners ?? []).map(nameOf).sort(),
       peers,
       log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
@@ -420,14 +471,30 @@ function reconcile(
   snapshot: SnapshotMetadata | null,
   recovered: RecoveredGroup,
   founding: Configuration,
-): { hardState: RecoveredGroup["hardState"]; snapshot: SnapshotMetadata; logStart: LogPosition; entries: readonly Entry[]; logReset: boolean } {
+): {
+  hardState: RecoveredGroup["hardState"];
+  snapshot: SnapshotMetadata;
+  logStart: LogPosition;
+  entries: readonly Entry[];
+  logReset: boolean;
+} {
   const { hardState, start, entries } = recovered;
   if (snapshot === null) {
-    return { hardState, snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: founding, configurationIndex: 0 }, logStart: start, entries, logReset: false };
+    return {
+      hardState,
+      snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: founding, configurationIndex: 0 },
+      logStart: start,
+      entries,
+      logReset: false,
+    };
   }
   const at = snapshot.lastIncludedIndex;
   if (at < start.index) {
-    throw new RaftError("dataDirectory", `the newest snapshot that is whole ends at index ${at}, but the log begins only after ${start.index}: newer snapshots are damaged or gone. Remove this member from the cluster and add it again as a new one`, { outcome: "not-executed", retry: "never" });
+    throw new RaftError(
+      "dataDirectory",
+      `the newest snapshot that is whole ends at index ${at}, but the log begins only after ${start.index}: newer snapshots are damaged or gone. Remove this member from the cluster and add it again as a new one`,
+      { outcome: "not-executed", retry: "never" },
+    );
   }
   const termThere = at === start.index ? start.term : (entries[at - start.index - 1]?.term ?? null);
   if (termThere === snapshot.lastIncludedTerm) return { hardState, snapshot, logStart: start, entries, logReset: false };
@@ -438,4 +505,3 @@ function asDataDirectoryError(error: Error): Error {
   if (error instanceof RaftError) return error;
   return new RaftError("dataDirectory", error.message, { outcome: "not-executed", retry: "never", cause: error });
 }
-

@@ -41,7 +41,10 @@ export class MachineHost<Machine extends StateMachine> {
     }
     this.entriesSinceSnapshot += entries.length;
     const results = commands.length === 0 ? [] : guard("apply", () => this.#machine.apply(commands));
-    if (results.length !== commands.length) throw new StateMachineFailure(`apply returned ${results.length} results for ${commands.length} commands: it must return one for each`);
+    if (results.length !== commands.length)
+      throw new StateMachineFailure(
+        `apply returned ${results.length} results for ${commands.length} commands: it must return one for each`,
+      );
     let place = 0;
     for (const entry of entries) {
       if (entry.type === "command") {
@@ -66,6 +69,8 @@ export function guard<T>(what: string, body: () => T): T {
     return body();
   } catch (error) {
     if (error instanceof StateMachineFailure) throw error;
-    throw new StateMachineFailure(`the state machine threw in ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new StateMachineFailure(
+      `the state machine threw in ${what}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

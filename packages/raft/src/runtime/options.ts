@@ -45,19 +45,22 @@ const utf8Length = (text: string): number => {
 
 export function checkName(field: string, name: string): void {
   const length = utf8Length(name);
-  if (length < 1 || length > 64) throw invalid(`${field} is "${name.slice(0, 80)}": a name has 1 to 64 bytes of UTF-8, this has ${length}`);
+  if (length < 1 || length > 64)
+    throw invalid(`${field} is "${name.slice(0, 80)}": a name has 1 to 64 bytes of UTF-8, this has ${length}`);
 }
 
 /** host:port, with the port in range; hosts in brackets may hold colons. */
 export function checkAddress(field: string, address: string): void {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(address);
   const port = Number(match?.[2] ?? -1);
-  if (match === null || port < 1 || port > 65_535) throw invalid(`${field} is "${address.slice(0, 80)}": write it as host:port, with a port from 1 to 65535`);
+  if (match === null || port < 1 || port > 65_535)
+    throw invalid(`${field} is "${address.slice(0, 80)}": write it as host:port, with a port from 1 to 65535`);
 }
 
 export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
   checkName("id", options.id);
-  if (options.cluster.length < 1 || options.cluster.length > 15) throw invalid(`cluster lists ${options.cluster.length} founders: between 1 and 15 are possible`);
+  if (options.cluster.length < 1 || options.cluster.length > 15)
+    throw invalid(`cluster lists ${options.cluster.length} founders: between 1 and 15 are possible`);
   for (const { name, address } of options.cluster) {
     checkName("cluster: name", name);
     checkAddress(`cluster: address of ${name}`, address);
@@ -65,12 +68,15 @@ export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
   for (const field of ["name", "address"] as const) {
     const seen = new Set<string>();
     for (const founder of options.cluster) {
-      if (seen.has(founder[field])) throw invalid(`cluster: the ${field} "${founder[field]}" occurs twice: each founder has its own`);
+      if (seen.has(founder[field]))
+        throw invalid(`cluster: the ${field} "${founder[field]}" occurs twice: each founder has its own`);
       seen.add(founder[field]);
     }
   }
   if (!options.cluster.some((founder) => founder.name === options.id)) {
-    throw invalid(`id is "${options.id}", which is not among the founders in cluster (${options.cluster.map((founder) => founder.name).join(", ")})`);
+    throw invalid(
+      `id is "${options.id}", which is not among the founders in cluster (${options.cluster.map((founder) => founder.name).join(", ")})`,
+    );
   }
   const clusterToken = options.clusterToken ?? "";
   if (utf8Length(clusterToken) > 256) throw invalid("clusterToken is longer than 256 bytes: shorten it");
@@ -78,7 +84,9 @@ export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
   if (options.directory === "") throw invalid("directory is empty: name the folder that holds this node's data");
   const numbers = checkNumbers(options);
   if (numbers.heartbeatIntervalMs * 2 > numbers.electionTimeoutMs) {
-    throw invalid(`heartbeatIntervalMs is ${numbers.heartbeatIntervalMs}: it must be at most half of electionTimeoutMs (${numbers.electionTimeoutMs}), or one late heartbeat starts an election`);
+    throw invalid(
+      `heartbeatIntervalMs is ${numbers.heartbeatIntervalMs}: it must be at most half of electionTimeoutMs (${numbers.electionTimeoutMs}), or one late heartbeat starts an election`,
+    );
   }
   const cluster = [...options.cluster].sort((a, b) => (a.name < b.name ? -1 : 1));
   return { ...numbers, id: options.id, cluster, clusterToken };
@@ -89,7 +97,8 @@ function checkNumbers(options: RaftNodeOptions): NumberOptions {
   for (const name of Object.keys(NUMBERS) as (keyof NumberOptions)[]) {
     const [standard, low, high] = NUMBERS[name];
     const value = options[name] ?? standard;
-    if (!Number.isSafeInteger(value) || value < low || value > high) throw invalid(`${name} is ${value}: it must be a whole number from ${low} to ${high} (default ${standard})`);
+    if (!Number.isSafeInteger(value) || value < low || value > high)
+      throw invalid(`${name} is ${value}: it must be a whole number from ${low} to ${high} (default ${standard})`);
     checked[name] = value;
   }
   return checked;

@@ -21,13 +21,25 @@ export interface Proposal {
 
 const EMPTY = new Uint8Array(0);
 
-export function notExecuted(code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed", message: string, leader: LeaderHint | null = null): RaftError {
+export function notExecuted(
+  code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed",
+  message: string,
+  leader: LeaderHint | null = null,
+): RaftError {
   const retry = code === "tooLarge" || code === "closed" || code === "failed" ? (leader === null ? "never" : "elsewhere") : "now";
   return new RaftError(code, message, { outcome: "not-executed", retry, leader });
 }
 
-export function unknownOutcome(code: "timeout" | "aborted" | "closed" | "failed" | "leadershipLost", message: string, leader: LeaderHint | null = null): RaftError {
-  return new RaftError(code, message, { outcome: "unknown", retry: code === "closed" || code === "failed" ? "elsewhere" : "now", leader });
+export function unknownOutcome(
+  code: "timeout" | "aborted" | "closed" | "failed" | "leadershipLost",
+  message: string,
+  leader: LeaderHint | null = null,
+): RaftError {
+  return new RaftError(code, message, {
+    outcome: "unknown",
+    retry: code === "closed" || code === "failed" ? "elsewhere" : "now",
+    leader,
+  });
 }
 
 export class Proposals {
@@ -117,7 +129,12 @@ export class Proposals {
     this.#placed.delete(index);
     for (; proposal !== null; proposal = proposal.next) {
       if (proposal.term === term) this.#settle(proposal, null, { result: result ?? EMPTY, index, term });
-      else this.#settle(proposal, notExecuted("notLeader", "the leader was replaced before it could commit this command; it was not executed"), null);
+      else
+        this.#settle(
+          proposal,
+          notExecuted("notLeader", "the leader was replaced before it could commit this command; it was not executed"),
+          null,
+        );
     }
   }
 
@@ -127,7 +144,15 @@ export class Proposals {
       if (at > index) continue;
       this.#placed.delete(at);
       for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) {
-        this.#settle(proposal, new RaftError("resultUnavailable", `index ${at} came to this node inside a snapshot: whether this command was executed can't be told here`, { outcome: "unknown", retry: "now" }), null);
+        this.#settle(
+          proposal,
+          new RaftError(
+            "resultUnavailable",
+            `index ${at} came to this node inside a snapshot: whether this command was executed can't be told here`,
+            { outcome: "unknown", retry: "now" },
+          ),
+          null,
+        );
       }
     }
   }
@@ -135,7 +160,12 @@ export class Proposals {
   /** The leader is gone: what was handed to it, and never placed, may or may not be in its log. */
   leaderLost(): void {
     for (const proposals of this.#forwarded.values()) {
-      for (const proposal of proposals) this.#settle(proposal, unknownOutcome("leadershipLost", "the leader was lost while it had this command; it may still be executed"), null);
+      for (const proposal of proposals)
+        this.#settle(
+          proposal,
+          unknownOutcome("leadershipLost", "the leader was lost while it had this command; it may still be executed"),
+          null,
+        );
     }
     this.#forwarded.clear();
   }
@@ -147,7 +177,10 @@ export class Proposals {
   /** Settles one early, because its caller gave up. What has not left this node will not be executed. */
   abandon(proposal: Proposal, code: "timeout" | "aborted"): void {
     const why = code === "timeout" ? "timeoutMs went by" : "the signal was aborted";
-    const error = proposal.state === "waiting" ? notExecuted(code, `${why} before a leader was found; the command was not executed`) : unknownOutcome(code, `${why}; the command may still be executed`);
+    const error =
+      proposal.state === "waiting"
+        ? notExecuted(code, `${why} before a leader was found; the command was not executed`)
+        : unknownOutcome(code, `${why}; the command may still be executed`);
     if (proposal.state === "waiting") this.#waiting = this.#waiting.filter((each) => each !== proposal);
     this.#settle(proposal, error, null);
   }
@@ -178,14 +211,21 @@ export class Proposals {
     this.#forwarded.clear();
     this.#placed.clear();
     for (const proposal of all) {
-      this.#settle(proposal, proposal.state === "waiting" ? notExecuted(code, `${reason}; the command was not executed`) : unknownOutcome(code, `${reason}; the command may still be executed by the others`), null);
+      this.#settle(
+        proposal,
+        proposal.state === "waiting"
+          ? notExecuted(code, `${reason}; the command was not executed`)
+          : unknownOutcome(code, `${reason}; the command may still be executed by the others`),
+        null,
+      );
     }
   }
 
   #each(look: (proposal: Proposal) => void): void {
     for (const proposal of this.#waiting) look(proposal);
     for (const proposals of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
-    for (const first of this.#placed.values()) for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
+    for (const first of this.#placed.values())
+      for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
   }
 
   #settle(proposal: Proposal, error: RaftError | null, result: ProposeResult | null): void {

@@ -76,7 +76,10 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   let lastBytes = 0;
   let stopped = false;
 
-  const positionOf = (of: { readonly lastIncludedIndex: number; readonly lastIncludedTerm: number }): LogPosition => ({ index: of.lastIncludedIndex, term: of.lastIncludedTerm });
+  const positionOf = (of: { readonly lastIncludedIndex: number; readonly lastIncludedTerm: number }): LogPosition => ({
+    index: of.lastIncludedIndex,
+    term: of.lastIncludedTerm,
+  });
 
   /** User code runs in slices between turns; what it throws fails the node here as it would inside a turn. */
   const inTurn = (body: () => void): void => {
@@ -98,14 +101,22 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   function take(): void {
     const index = raft.lastApplied;
     const { configuration, index: configurationIndex } = raft.configurationAt(index);
-    const metadata: SnapshotMetadata = { lastIncludedIndex: index, lastIncludedTerm: raft.termAt(index) ?? 0, configuration, configurationIndex };
+    const metadata: SnapshotMetadata = {
+      lastIncludedIndex: index,
+      lastIncludedTerm: raft.termAt(index) ?? 0,
+      configuration,
+      configurationIndex,
+    };
     const pieces = host.freeze();
     const writing = files.begin(metadata);
     taking = writing;
     const failed = (error: Error): void => {
       writing.abort();
       taking = null;
-      parts.publish({ type: "warning", message: `a snapshot at ${index} could not be written: ${error.message}; the log is kept and it is tried again later` });
+      parts.publish({
+        type: "warning",
+        message: `a snapshot at ${index} could not be written: ${error.message}; the log is kept and it is tried again later`,
+      });
     };
     const step = (): void => {
       const next = guard("snapshot", () => pieces.next());
@@ -176,7 +187,9 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     readPiece(request) {
       files.read(positionOf(request), request.offset, request.maxBytes, (data, last) => {
         if (stopped) return;
-        driver.tell((core, now) => core.snapshotChunkRead(now, request.to, request.lastIncludedIndex, request.offset, data, last));
+        driver.tell((core, now) =>
+          core.snapshotChunkRead(now, request.to, request.lastIncludedIndex, request.offset, data, last),
+        );
       });
     },
     writePiece(request) {
@@ -197,7 +210,9 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
         } else if (request.done) {
           install(position, current.file);
         } else {
-          driver.tell((core, now) => core.snapshotChunkWritten(now, position.index, position.term, request.offset + request.data.length));
+          driver.tell((core, now) =>
+            core.snapshotChunkWritten(now, position.index, position.term, request.offset + request.data.length),
+          );
         }
       });
     },

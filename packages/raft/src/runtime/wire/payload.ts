@@ -44,7 +44,9 @@ const KINDS = {
 const PEER_LOG = 64;
 const FOUNDING = 65;
 
-const TYPE_OF_KIND = new Map<number, MessageType>((Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]));
+const TYPE_OF_KIND = new Map<number, MessageType>(
+  (Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]),
+);
 
 const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration"];
 const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge"];
@@ -204,7 +206,13 @@ export function decodePayload(bytes: Uint8Array): Payload {
 }
 
 function readPayload(reader: ByteReader, kind: number, group: number): Payload {
-  if (kind === PEER_LOG) return { ok: true, kind: "peerLog", group, peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag() } };
+  if (kind === PEER_LOG)
+    return {
+      ok: true,
+      kind: "peerLog",
+      group,
+      peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag() },
+    };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   const type = TYPE_OF_KIND.get(kind);
   if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
@@ -239,15 +247,38 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
     case "AppendEntries":
       return readAppendEntries(reader, term);
     case "AppendEntriesResponse":
-      return { type, term, success: reader.flag(), prevLogIndex: reader.u64(), matchIndex: reader.u64(), hintIndex: reader.u64(), hintTerm: reader.u64() };
+      return {
+        type,
+        term,
+        success: reader.flag(),
+        prevLogIndex: reader.u64(),
+        matchIndex: reader.u64(),
+        hintIndex: reader.u64(),
+        hintTerm: reader.u64(),
+      };
     case "Heartbeat":
       return { type, term, leaderCommit: reader.u64(), readRound: reader.u64() };
     case "HeartbeatResponse":
       return { type, term, readRound: reader.u64() };
     case "InstallSnapshot":
-      return { type, term, lastIncludedIndex: reader.u64(), lastIncludedTerm: reader.u64(), offset: reader.u64(), done: reader.flag(), data: reader.blob() };
+      return {
+        type,
+        term,
+        lastIncludedIndex: reader.u64(),
+        lastIncludedTerm: reader.u64(),
+        offset: reader.u64(),
+        done: reader.flag(),
+        data: reader.blob(),
+      };
     case "InstallSnapshotResponse":
-      return { type, term, lastIncludedIndex: reader.u64(), lastIncludedTerm: reader.u64(), offset: reader.u64(), status: oneOf(STATUSES, reader.u8()) };
+      return {
+        type,
+        term,
+        lastIncludedIndex: reader.u64(),
+        lastIncludedTerm: reader.u64(),
+        offset: reader.u64(),
+        status: oneOf(STATUSES, reader.u8()),
+      };
     case "ReadIndexRequest":
       return { type, term, requestId: reader.u64() };
     case "ReadIndexResponse": {
@@ -264,7 +295,14 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
       return { type, term, requestId, commands };
     }
     case "ProposeResponse":
-      return { type, term, requestId: reader.u64(), firstIndex: reader.u64(), entryTerm: reader.u64(), refusal: oneOf(REFUSALS, reader.u8()) };
+      return {
+        type,
+        term,
+        requestId: reader.u64(),
+        firstIndex: reader.u64(),
+        entryTerm: reader.u64(),
+        refusal: oneOf(REFUSALS, reader.u8()),
+      };
   }
 }
 
