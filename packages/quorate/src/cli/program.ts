@@ -124,6 +124,8 @@ function complaint(text: string): string {
   const sentence = text
     .trim()
     .replace(/^error: /, "")
+    .replace(/\. Expected/, ", expected")
+    .replace(/\.$/, "")
     .replaceAll(/\s*\n\s*/g, " ")
     .replace(/\(Did you mean (.*)\?\)$/, "(did you mean $1?)");
   return `quorate: ${sentence}; see quorate --help`;

@@ -1,0 +1,182 @@
+/** `quorate serve` around a server that is played: what it prints and reports, how it stops, how it fails. */
+import type { NodeEvent, NodeStatus } from "@quorate/raft";
+import { describe, expect, it } from "vitest";
+import { CommandFailure } from "../../src/cli/failure.js";
+import { parseReport, type Report } from "../../src/cli/report.js";
+import { type RunningServer, serve } from "../../src/cli/serve.js";
+
+const SETTINGS = {
+  name: "a",
+  cluster: [
+    { name: "a", address: "127.0.0.1:2380" },
+    { name: "b", address: "127.0.0.1:22380" },
+  ],
+  directory: "/data/a",
+  listenClient: "127.0.0.1:2379",
+  advertiseClient: "http://127.0.0.1:2379",
+};
+
+const STATUS: NodeStatus = {
+  id: "a",
+  incarnation: "0000000000000001",
+  clusterId: "00000000000000000000000000000001",
+  boot: 1,
+  state: "running",
+  failure: null,
+  role: "follower",
+  currentTerm: 1,
+  leader: null,
+  commitIndex: 3,
+  lastApplied: 2,
+  lastLogIndex: 3,
+  durableIndex: 3,
+  snapshotIndex: 0,
+  firstLogIndex: 1,
+  pendingProposals: 0,
+  pendingReads: 0,
+  voters: ["a", "b"],
+  learners: [],
+  peers: [{ name: "b", address: "127.0.0.1:22380", connected: true, matchIndex: null, nextIndex: null, state: null }],
+  log: { syncs: 1, batches: 1, entries: 3, bytes: 100 },
+};
+
+class PlayedServer implements RunningServer {
+  now: NodeStatus = STATUS;
+  closed = false;
+  fail: (reason: string) => void = () => {};
+  readonly failed = new Promise<string>((resolve) => {
+    this.fail = resolve;
+  });
+  readonly #queue: NodeEvent[] = [];
+  #wake: (() => void) | null = null;
+  #over = false;
+
+  readonly node = { status: (): NodeStatus => this.now, events: () => this.#events() };
+
+  emit(event: NodeEvent): void {
+    this.#queue.push(event);
+    this.#wake?.();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.#over = true;
+    this.#wake?.();
+  }
+
+  async *#events(): AsyncGenerator<NodeEvent, void> {
+    while (!this.#over) {
+      for (const event of this.#queue.splice(0)) yield event;
+      if (this.#over) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        if (this.#queue.length > 0) resolve();
+      });
+    }
+  }
+}
+
+function play() {
+  const server = new PlayedServer();
+  const lines: string[] = [];
+  const reports: Report[] = [];
+  let stop: (reason: string) => void = () => {};
+  const reported: (() => void)[] = [];
+  const stopRequested = new Promise<string>((resolve) => {
+    stop = resolve;
+  });
+  const done = serve(SETTINGS, async () => server, {
+    print: (line) => lines.push(line.replace(/^\d\d:\d\d:\d\d\.\d{3} /, "")),
+    report: (report) => {
+      reports.push(report);
+      for (const wake of reported.splice(0)) wake();
+    },
+    stopRequested,
+  });
+  const reportThat = async (fits: (report: Report) => boolean): Promise<void> => {
+    while (!reports.some(fits)) await new Promise<void>((resolve) => reported.push(resolve));
+  };
+  return { server, lines, reports, stop, done, reportThat };
+}
+
+describe("quorate serve", () => {
+  it("says where it serves, reports its state, and stops in good order when it is told to", async () => {
+    const { server, lines, reports, stop, done, reportThat } = play();
+    await reportThat(() => true);
+    stop("SIGTERM");
+    expect(await done).toBe(0);
+    expect(server.closed).toBe(true);
+    expect(lines).toEqual([
+      "a serves clients at http://127.0.0.1:2379, peers at 127.0.0.1:2380 (peers b=127.0.0.1:22380), data in /data/a",
+      "a stops: SIGTERM",
+      "a stopped",
+    ]);
+    expect(reports[0]).toEqual({
+      type: "status",
+      name: "a",
+      pid: process.pid,
+      clientUrl: "http://127.0.0.1:2379",
+      state: "running",
+      failure: null,
+      role: "follower",
+      term: 1,
+      leader: null,
+      commitIndex: 3,
+      lastApplied: 2,
+      snapshotIndex: 0,
+      connectedPeers: 1,
+      peers: 1,
+    });
+    // What is reported is what the supervisor understands, also after a journey as JSON.
+    expect(parseReport(JSON.parse(JSON.stringify(reports[0])))).toEqual(reports[0]);
+  });
+
+  it("prints and reports events; a change of leader shows in the very next report", async () => {
+    const { server, lines, reports, stop, done, reportThat } = play();
+    await reportThat(() => true);
+    server.now = { ...STATUS, role: "leader", currentTerm: 2, leader: { name: "a", address: "127.0.0.1:2380" } };
+    server.emit({ type: "roleChanged", role: "leader", previous: "candidate", term: 2, reason: "elected" });
+    server.emit({ type: "leaderChanged", leader: "b#00000000000000ff", term: 2 });
+    server.emit({ type: "commitAdvanced", commitIndex: 4, term: 2 });
+    server.emit({ type: "warning", message: "the disk is slow" });
+    await reportThat((report) => report.type === "event" && report.level === "warning");
+    expect(reports.slice(1, 5)).toMatchObject([
+      { type: "event", level: "info", text: "is leader (was candidate), term 2: elected" },
+      { type: "status", role: "leader", term: 2, leader: "a" },
+      { type: "event", level: "info", text: "leader is b, term 2" },
+      { type: "event", level: "warning", text: "the disk is slow" },
+    ]);
+    stop("SIGINT");
+    await done;
+    expect(lines.slice(1, 4)).toEqual([
+      "a is leader (was candidate), term 2: elected",
+      "a leader is b, term 2",
+      "a warning: the disk is slow",
+    ]);
+  });
+
+  it("reports again without an event, as a sign of life and because indexes move", async () => {
+    const { server, reports, stop, done, reportThat } = play();
+    server.now = { ...STATUS, commitIndex: 9 };
+    await reportThat((report) => report.type === "status" && report.commitIndex === 9);
+    const before = reports.length;
+    await reportThat(() => reports.length > before);
+    stop("SIGTERM");
+    expect(await done).toBe(0);
+  });
+
+  it("a node that fails is closed, and the command fails with its reason", async () => {
+    const { server, reports, done } = play();
+    server.now = { ...STATUS, state: "failed", failure: "fdatasync failed: EIO" };
+    server.fail("fdatasync failed: EIO");
+    await expect(done).rejects.toThrow(new CommandFailure("node a failed: fdatasync failed: EIO"));
+    expect(server.closed).toBe(true);
+    expect(reports.at(-1)).toMatchObject({ type: "status", state: "failed", failure: "fdatasync failed: EIO" });
+  });
+
+  it("a message that is no report is none", () => {
+    for (const message of [null, 7, "status", {}, { type: "status" }, { type: "event", level: "loud", text: "" }]) {
+      expect(parseReport(message)).toBeNull();
+    }
+  });
+});
