@@ -2,8 +2,9 @@
  * How entries get into the log: the leader's own, which it only ever appends (Figure 3, Leader Append-Only), and the ones
  * a follower takes from its leader. Configurations take effect the moment they are appended (dissertation section 4.1).
  */
-import { decodeConfiguration } from "./configuration-codec.js";
+
 import type { Configuration } from "./configuration.js";
+import { decodeConfiguration } from "./configuration-codec.js";
 import { invariant } from "./invariants.js";
 import type { ProposeRequest } from "./message.js";
 import { send } from "./outbox.js";
@@ -11,7 +12,10 @@ import { emit, latestConfiguration, type RaftState } from "./state.js";
 import type { Entry, EntryType, Index, MemberId, Term } from "./types.js";
 
 /** Appends in the current term; they are persisted and sent with the next `take`. Returns the first one's index. */
-export function appendAsLeader(state: RaftState, payloads: readonly { readonly type: EntryType; readonly data: Uint8Array }[]): Index {
+export function appendAsLeader(
+  state: RaftState,
+  payloads: readonly { readonly type: EntryType; readonly data: Uint8Array }[],
+): Index {
   invariant(state.role === "leader" && state.leadership !== null, "only a leader appends its own", state.role);
   const first = state.log.lastIndex + 1;
   const entries = payloads.map(({ type, data }, place): Entry => ({ index: first + place, term: state.currentTerm, type, data }));
@@ -32,7 +36,11 @@ export function extendLog(state: RaftState, entries: readonly Entry[]): void {
 
 /** Removes a conflicting tail. Never reaches a committed entry (Figure 3, State Machine Safety rests on it). */
 export function truncateLog(state: RaftState, from: Index): void {
-  invariant(from > state.commitIndex, "committed entries never change", () => `truncate from ${from}, committed ${state.commitIndex}`);
+  invariant(
+    from > state.commitIndex,
+    "committed entries never change",
+    () => `truncate from ${from}, committed ${state.commitIndex}`,
+  );
   emit(state, { type: "logTruncated", from, previousLast: state.log.lastIndex });
   state.log.truncateFrom(from);
   state.persistence.unsavedFrom = Math.min(state.persistence.unsavedFrom, from);
@@ -66,7 +74,10 @@ export function announceConfiguration(state: RaftState): void {
 export type ProposeRefusal = "notLeader" | "overloaded" | "tooLarge";
 
 /** Appends commands if this server leads and has room for all of them; otherwise nothing is appended. */
-export function proposeCommands(state: RaftState, commands: readonly Uint8Array[]): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
+export function proposeCommands(
+  state: RaftState,
+  commands: readonly Uint8Array[],
+): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
   const { leadership, options } = state;
   if (state.role !== "leader" || leadership === null) return { refusal: "notLeader" };
   let bytes = 0;
@@ -75,8 +86,12 @@ export function proposeCommands(state: RaftState, commands: readonly Uint8Array[
     bytes += command.length;
   }
   // A single command larger than the whole allowance still gets in when nothing else waits.
-  if (leadership.uncommittedBytes > 0 && leadership.uncommittedBytes + bytes > options.maxUncommittedBytes) return { refusal: "overloaded" };
-  const firstIndex = appendAsLeader(state, commands.map((data) => ({ type: "command", data })));
+  if (leadership.uncommittedBytes > 0 && leadership.uncommittedBytes + bytes > options.maxUncommittedBytes)
+    return { refusal: "overloaded" };
+  const firstIndex = appendAsLeader(
+    state,
+    commands.map((data) => ({ type: "command", data })),
+  );
   return { firstIndex, term: state.currentTerm };
 }
 
@@ -85,9 +100,23 @@ export function handleProposeRequest(state: RaftState, from: MemberId, message: 
   const outcome = proposeCommands(state, message.commands);
   const { requestId } = message;
   if ("refusal" in outcome) {
-    send(state, from, { type: "ProposeResponse", term: state.currentTerm, requestId, firstIndex: 0, entryTerm: 0, refusal: outcome.refusal });
+    send(state, from, {
+      type: "ProposeResponse",
+      term: state.currentTerm,
+      requestId,
+      firstIndex: 0,
+      entryTerm: 0,
+      refusal: outcome.refusal,
+    });
   } else {
     const { firstIndex, term } = outcome;
-    send(state, from, { type: "ProposeResponse", term: state.currentTerm, requestId, firstIndex, entryTerm: term, refusal: null });
+    send(state, from, {
+      type: "ProposeResponse",
+      term: state.currentTerm,
+      requestId,
+      firstIndex,
+      entryTerm: term,
+      refusal: null,
+    });
   }
 }

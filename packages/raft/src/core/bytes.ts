@@ -107,7 +107,8 @@ export class ByteReader {
 
   #take(length: number): number {
     const at = this.#at;
-    if (length > this.#end - at) throw new DecodeError(`ends early: ${length} bytes are wanted at ${at}, ${this.#end - at} are there`);
+    if (length > this.#end - at)
+      throw new DecodeError(`ends early: ${length} bytes are wanted at ${at}, ${this.#end - at} are there`);
     this.#at = at + length;
     return at;
   }
@@ -173,7 +174,9 @@ export class ByteReader {
 }
 
 /** Runs a decoder; a DecodeError becomes the reason, anything else is a bug and goes on. */
-export function decoding<T>(body: () => T): { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string } {
+export function decoding<T>(
+  body: () => T,
+): { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string } {
   try {
     return { ok: true, value: body() };
   } catch (error) {

@@ -12,7 +12,9 @@ import type { Entry, Index } from "./types.js";
 export function advanceCommit(state: RaftState): void {
   const { leadership, log } = state;
   if (leadership === null) return;
-  const candidate = quorumValue(configurationOf(state), (id) => (id === state.id ? log.durableIndex : (leadership.progress.get(id)?.matchIndex ?? 0)));
+  const candidate = quorumValue(configurationOf(state), (id) =>
+    id === state.id ? log.durableIndex : (leadership.progress.get(id)?.matchIndex ?? 0),
+  );
   if (candidate <= state.commitIndex) return;
   if (log.termAt(candidate) !== state.currentTerm) return;
   for (let index = Math.max(state.commitIndex + 1, leadership.firstIndexOfTerm); index <= candidate; index += 1) {

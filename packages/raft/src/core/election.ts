@@ -11,7 +11,15 @@ import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteRe
 import { send } from "./outbox.js";
 import { newProgress } from "./progress.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
-import { becomeFollower, enterTerm, markHardStateDirty, noteLeaderOfTerm, resetElectionTimer, setLeader, setRole } from "./role.js";
+import {
+  becomeFollower,
+  enterTerm,
+  markHardStateDirty,
+  noteLeaderOfTerm,
+  resetElectionTimer,
+  setLeader,
+  setRole,
+} from "./role.js";
 import { configurationOf, emit, type RaftState } from "./state.js";
 import { EMPTY_BYTES, type MemberId } from "./types.js";
 
@@ -118,7 +126,9 @@ function becomeLeader(state: RaftState): void {
 export function checkQuorum(state: RaftState): void {
   const { leadership } = state;
   if (leadership === null) return;
-  const heard = quorumValue(configurationOf(state), (id) => (id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0)));
+  const heard = quorumValue(configurationOf(state), (id) =>
+    id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0),
+  );
   if (state.now - heard >= state.options.electionTimeoutMicros) {
     emit(state, { type: "quorumLost", term: state.currentTerm });
     becomeFollower(state, state.currentTerm, null, "no quorum answers");
@@ -146,7 +156,12 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
     respond(false);
   };
   const respond = (voteGranted: boolean): void =>
-    send(state, from, { type: "RequestPreVoteResponse", term: state.currentTerm, proposedTerm: message.proposedTerm, voteGranted });
+    send(state, from, {
+      type: "RequestPreVoteResponse",
+      term: state.currentTerm,
+      proposedTerm: message.proposedTerm,
+      voteGranted,
+    });
   // A lower term is answered too: the asker must learn of the higher one, or two servers can wait for each other for ever.
   if (message.proposedTerm <= state.currentTerm) return refuse("staleTerm");
   const disturbing = refusalToDisturb(state, from);

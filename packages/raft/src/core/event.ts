@@ -25,20 +25,54 @@ export type RaftEvent =
   | { readonly type: "leaderChanged"; readonly leader: MemberId | null; readonly term: Term }
   | { readonly type: "electionTimeout"; readonly term: Term }
   | { readonly type: "voteCast"; readonly candidate: MemberId; readonly term: Term }
-  | { readonly type: "voteRefused"; readonly candidate: MemberId; readonly term: Term; readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted"; readonly preVote: boolean }
-  | { readonly type: "voteReceived"; readonly voter: MemberId; readonly granted: boolean; readonly term: Term; readonly preVote: boolean }
+  | {
+      readonly type: "voteRefused";
+      readonly candidate: MemberId;
+      readonly term: Term;
+      readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted";
+      readonly preVote: boolean;
+    }
+  | {
+      readonly type: "voteReceived";
+      readonly voter: MemberId;
+      readonly granted: boolean;
+      readonly term: Term;
+      readonly preVote: boolean;
+    }
   | { readonly type: "entriesAppended"; readonly first: Index; readonly last: Index; readonly term: Term }
   | { readonly type: "logTruncated"; readonly from: Index; readonly previousLast: Index }
   | { readonly type: "entriesDurable"; readonly durableIndex: Index }
   | { readonly type: "commitAdvanced"; readonly commitIndex: Index; readonly term: Term }
-  | { readonly type: "appendRefused"; readonly peer: MemberId; readonly prevLogIndex: Index; readonly hintIndex: Index; readonly hintTerm: Term }
-  | { readonly type: "progressChanged"; readonly peer: MemberId; readonly state: "probe" | "replicate" | "snapshot"; readonly nextIndex: Index }
-  | { readonly type: "configurationChanged"; readonly index: Index; readonly voters: readonly MemberId[]; readonly votersOutgoing: readonly MemberId[]; readonly learners: readonly MemberId[] }
+  | {
+      readonly type: "appendRefused";
+      readonly peer: MemberId;
+      readonly prevLogIndex: Index;
+      readonly hintIndex: Index;
+      readonly hintTerm: Term;
+    }
+  | {
+      readonly type: "progressChanged";
+      readonly peer: MemberId;
+      readonly state: "probe" | "replicate" | "snapshot";
+      readonly nextIndex: Index;
+    }
+  | {
+      readonly type: "configurationChanged";
+      readonly index: Index;
+      readonly voters: readonly MemberId[];
+      readonly votersOutgoing: readonly MemberId[];
+      readonly learners: readonly MemberId[];
+    }
   | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index }
   | { readonly type: "quorumLost"; readonly term: Term }
   | { readonly type: "snapshotSending"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
   | { readonly type: "snapshotSent"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
-  | { readonly type: "snapshotInstalled"; readonly lastIncludedIndex: Index; readonly lastIncludedTerm: Term; readonly keptSuffix: boolean }
+  | {
+      readonly type: "snapshotInstalled";
+      readonly lastIncludedIndex: Index;
+      readonly lastIncludedTerm: Term;
+      readonly keptSuffix: boolean;
+    }
   | { readonly type: "logCompacted"; readonly purgedIndex: Index }
   | { readonly type: "durableRegressed"; readonly peer: MemberId; readonly matchIndex: Index; readonly durableIndex: Index }
   | { readonly type: "messageIgnored"; readonly from: MemberId; readonly message: MessageType; readonly reason: IgnoreReason }

@@ -49,7 +49,14 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
 }
 
 function refuseProposal(state: RaftState, from: MemberId, message: ProposeRequest): void {
-  send(state, from, { type: "ProposeResponse", term: state.currentTerm, requestId: message.requestId, firstIndex: 0, entryTerm: 0, refusal: "notLeader" });
+  send(state, from, {
+    type: "ProposeResponse",
+    term: state.currentTerm,
+    requestId: message.requestId,
+    firstIndex: 0,
+    entryTerm: 0,
+    refusal: "notLeader",
+  });
 }
 
 /** The driver knows its requests; what it does not know it ignores. */
@@ -134,14 +141,29 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
   const term = state.currentTerm;
   switch (message.type) {
     case "AppendEntries":
-      send(state, from, { type: "AppendEntriesResponse", term, success: false, prevLogIndex: message.prevLogIndex, matchIndex: 0, hintIndex: 0, hintTerm: 0 });
+      send(state, from, {
+        type: "AppendEntriesResponse",
+        term,
+        success: false,
+        prevLogIndex: message.prevLogIndex,
+        matchIndex: 0,
+        hintIndex: 0,
+        hintTerm: 0,
+      });
       break;
     case "Heartbeat":
       send(state, from, { type: "HeartbeatResponse", term, readRound: 0 });
       break;
     case "InstallSnapshot": {
       const { lastIncludedIndex, lastIncludedTerm } = message;
-      send(state, from, { type: "InstallSnapshotResponse", term, lastIncludedIndex, lastIncludedTerm, offset: 0, status: "rejected" });
+      send(state, from, {
+        type: "InstallSnapshotResponse",
+        term,
+        lastIncludedIndex,
+        lastIncludedTerm,
+        offset: 0,
+        status: "rejected",
+      });
       break;
     }
     // Answered with a refusal by their own handlers, or not bound to the term at all.

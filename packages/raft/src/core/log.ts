@@ -31,7 +31,11 @@ export class RaftLog {
     let previous = start;
     for (const entry of entries) {
       invariant(entry.index === previous.index + 1, "log is contiguous", `entry ${entry.index} after ${previous.index}`);
-      invariant(entry.term >= previous.term, "terms never decrease", `term ${entry.term} at ${entry.index} after ${previous.term}`);
+      invariant(
+        entry.term >= previous.term,
+        "terms never decrease",
+        `term ${entry.term} at ${entry.index} after ${previous.term}`,
+      );
       this.#entries.push(entry);
       previous = entry;
     }
@@ -154,7 +158,11 @@ export class RaftLog {
   /** Forgets the entries up to `index`, which a durable snapshot covers. */
   compactTo(index: Index): void {
     const term = this.termAt(index);
-    invariant(term !== null && index <= this.#durableIndex, "only durable entries are compacted", `to ${index} of ${this.#durableIndex}`);
+    invariant(
+      term !== null && index <= this.#durableIndex,
+      "only durable entries are compacted",
+      `to ${index} of ${this.#durableIndex}`,
+    );
     this.#entries.splice(0, index - this.#start.index);
     this.#start = { index, term: term ?? 0 };
   }

@@ -36,16 +36,16 @@ export function replicationTargets(configuration: Configuration): readonly Membe
  * round numbers the round that is confirmed, of contact times the moment at which a quorum was last heard.
  * 0 when there are no voters: nobody can decide anything.
  */
-export function quorumValue(configuration: Configuration, valueOf: (id: MemberId) => number): number {
-  const incoming = majorityValue(configuration.voters, valueOf);
+export function quorumValue(configuration: Configuration, valueAt: (id: MemberId) => number): number {
+  const incoming = majorityValue(configuration.voters, valueAt);
   if (!isJoint(configuration)) return incoming;
-  return Math.min(incoming, majorityValue(configuration.votersOutgoing, valueOf));
+  return Math.min(incoming, majorityValue(configuration.votersOutgoing, valueAt));
 }
 
 /** The value that a majority of `voters` has reached: with the values in descending order, the one at place majority. */
-function majorityValue(voters: readonly MemberId[], valueOf: (id: MemberId) => number): number {
+function majorityValue(voters: readonly MemberId[], valueAt: (id: MemberId) => number): number {
   if (voters.length === 0) return 0;
-  const values = voters.map(valueOf).sort((a, b) => b - a);
+  const values = voters.map(valueAt).sort((a, b) => b - a);
   return values[majority(voters.length) - 1] ?? 0;
 }
 

@@ -23,7 +23,15 @@ import { isVoter } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
-import { compact, configurationAt, pieceRead, pieceWritten, snapshotInstalled, snapshotRejected, snapshotTaken } from "./snapshot.js";
+import {
+  compact,
+  configurationAt,
+  pieceRead,
+  pieceWritten,
+  snapshotInstalled,
+  snapshotRejected,
+  snapshotTaken,
+} from "./snapshot.js";
 import { type ConfigurationAt, configurationOf, type Effects, emit, type RaftState } from "./state.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
@@ -73,7 +81,10 @@ export class Raft {
   }
 
   /** Appends commands, all or none, if this server leads. They are committed, or not, later: watch (index, term). */
-  propose(now: Micros, commands: readonly Uint8Array[]): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
+  propose(
+    now: Micros,
+    commands: readonly Uint8Array[],
+  ): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
     return this.#enter(now, (state) => proposeCommands(state, commands)) ?? { refusal: "notLeader" };
   }
 
@@ -90,7 +101,9 @@ export class Raft {
 
   /** Asks for a linearizable read; `id` must be new. Ends up in `readsReady` or `readsFailed` unless it is refused here. */
   read(now: Micros, id: number): "accepted" | "notLeader" | "overloaded" {
-    return this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader";
+    return (
+      this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader"
+    );
   }
 
   /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
@@ -114,7 +127,8 @@ export class Raft {
   /** Campaigns without waiting for the timer, if this server is a voter that follows nobody. */
   campaign(now: Micros): void {
     this.#enter(now, (state) => {
-      if (state.role === "follower" && state.leaderId === null && isVoter(configurationOf(state), state.id)) onElectionTimeout(state);
+      if (state.role === "follower" && state.leaderId === null && isVoter(configurationOf(state), state.id))
+        onElectionTimeout(state);
     });
   }
 
@@ -162,7 +176,14 @@ export class Raft {
   }
 
   /** Answer to a SnapshotReadRequest. `data` null: it can't be read. */
-  snapshotChunkRead(now: Micros, to: MemberId, lastIncludedIndex: Index, offset: number, data: Uint8Array | null, done: boolean): void {
+  snapshotChunkRead(
+    now: Micros,
+    to: MemberId,
+    lastIncludedIndex: Index,
+    offset: number,
+    data: Uint8Array | null,
+    done: boolean,
+  ): void {
     this.#enter(now, (state) => pieceRead(state, to, lastIncludedIndex, offset, data, done));
   }
 
@@ -205,7 +226,17 @@ export class Raft {
     state.effects = noEffects();
     state.outbox.ready = [];
     if (gathered === null) return { ...EMPTY_OUTPUT, events };
-    return { ...gathered, messages, readsReady, readsFailed, proposeResponses, snapshotReads, snapshotWrites, events, deadline: deadlineOf(state) };
+    return {
+      ...gathered,
+      messages,
+      readsReady,
+      readsFailed,
+      proposeResponses,
+      snapshotReads,
+      snapshotWrites,
+      events,
+      deadline: deadlineOf(state),
+    };
   }
 
   // ---- Looking ----
@@ -318,7 +349,15 @@ const EMPTY_OUTPUT: Output = {
 };
 
 function noEffects(): Effects {
-  return { events: [], readsReady: [], readsFailed: [], proposeResponses: [], snapshotReads: [], snapshotWrites: [], replicate: false };
+  return {
+    events: [],
+    readsReady: [],
+    readsFailed: [],
+    proposeResponses: [],
+    snapshotReads: [],
+    snapshotWrites: [],
+    replicate: false,
+  };
 }
 
 /** Everything that must become durable with this turn, as one batch; null when there is nothing. */
@@ -377,7 +416,14 @@ function createState(start: RaftStart): RaftState {
     silentUntil: start.now,
     readRound: 0,
     outbox: { ready: [], held: [] },
-    persistence: { nextTicket: 1, completedTicket: 0, hardStateDirty: false, hardStateTicket: 0, unsavedFrom: log.lastIndex + 1, logStart: start.logReset === true ? { position: start.logStart, keepSuffix: false } : null },
+    persistence: {
+      nextTicket: 1,
+      completedTicket: 0,
+      hardStateDirty: false,
+      hardStateTicket: 0,
+      unsavedFrom: log.lastIndex + 1,
+      logStart: start.logReset === true ? { position: start.logStart, keepSuffix: false } : null,
+    },
     effects: noEffects(),
     failed: false,
   };

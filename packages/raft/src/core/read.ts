@@ -52,7 +52,9 @@ export function startReadRound(state: RaftState): boolean {
 export function confirmReads(state: RaftState): void {
   const { leadership } = state;
   if (leadership === null || leadership.reads.length === 0) return;
-  const confirmed = quorumValue(configurationOf(state), (id) => (id === state.id ? state.readRound : (leadership.progress.get(id)?.ackedRound ?? 0)));
+  const confirmed = quorumValue(configurationOf(state), (id) =>
+    id === state.id ? state.readRound : (leadership.progress.get(id)?.ackedRound ?? 0),
+  );
   let done = 0;
   for (const read of leadership.reads) {
     if (read.round === null || read.round > confirmed) break;

@@ -21,14 +21,16 @@ export function replicate(state: RaftState): void {
 export function replicateTo(state: RaftState, progress: Progress): void {
   if (progress.state === "snapshot") return;
   if (progress.state === "probe") {
-    if (progress.probeSentAt === null && (progress.matchIndex < state.log.lastIndex || progress.sentCommit < state.commitIndex)) sendProbe(state, progress);
+    if (progress.probeSentAt === null && (progress.matchIndex < state.log.lastIndex || progress.sentCommit < state.commitIndex))
+      sendProbe(state, progress);
     return;
   }
   while (hasRoom(state, progress) && progress.nextIndex <= state.log.lastIndex) {
     if (!sendEntries(state, progress)) return;
   }
   // Nothing left to carry the commit index: tell it by itself, so that followers apply without waiting for a heartbeat.
-  if (progress.nextIndex > state.log.lastIndex && progress.sentCommit < Math.min(state.commitIndex, progress.nextIndex - 1)) sendEmpty(state, progress);
+  if (progress.nextIndex > state.log.lastIndex && progress.sentCommit < Math.min(state.commitIndex, progress.nextIndex - 1))
+    sendEmpty(state, progress);
 }
 
 function hasRoom(state: RaftState, progress: Progress): boolean {
@@ -60,7 +62,13 @@ function sendProbe(state: RaftState, progress: Progress): void {
     return;
   }
   progress.probeSentAt = state.now;
-  sendAppend(state, progress, prevLogIndex, prevLogTerm, log.slice(progress.nextIndex, options.maxBytesPerMessage, options.maxEntriesPerMessage));
+  sendAppend(
+    state,
+    progress,
+    prevLogIndex,
+    prevLogTerm,
+    log.slice(progress.nextIndex, options.maxBytesPerMessage, options.maxEntriesPerMessage),
+  );
 }
 
 /** No entries: carries the commit index, and shows a follower that misses something that it does. */
@@ -71,9 +79,22 @@ function sendEmpty(state: RaftState, progress: Progress): void {
   else sendAppend(state, progress, prevLogIndex, prevLogTerm, []);
 }
 
-function sendAppend(state: RaftState, progress: Progress, prevLogIndex: Index, prevLogTerm: number, entries: readonly Entry[]): void {
+function sendAppend(
+  state: RaftState,
+  progress: Progress,
+  prevLogIndex: Index,
+  prevLogTerm: number,
+  entries: readonly Entry[],
+): void {
   progress.sentCommit = Math.min(state.commitIndex, prevLogIndex + entries.length);
-  send(state, progress.id, { type: "AppendEntries", term: state.currentTerm, prevLogIndex, prevLogTerm, entries, leaderCommit: state.commitIndex });
+  send(state, progress.id, {
+    type: "AppendEntries",
+    term: state.currentTerm,
+    prevLogIndex,
+    prevLogTerm,
+    entries,
+    leaderCommit: state.commitIndex,
+  });
 }
 
 /** A heartbeat was answered, so the follower is there: whatever stood still for want of an answer is tried again. */
@@ -82,7 +103,8 @@ export function probeAgain(state: RaftState, progress: Progress): void {
     resumeTransfer(state, progress);
   } else if (progress.state === "probe") {
     // A probe as old as this was answered or lost.
-    if (progress.probeSentAt !== null && state.now - progress.probeSentAt >= state.options.heartbeatIntervalMicros) progress.probeSentAt = null;
+    if (progress.probeSentAt !== null && state.now - progress.probeSentAt >= state.options.heartbeatIntervalMicros)
+      progress.probeSentAt = null;
     replicateTo(state, progress);
   } else if (progress.matchIndex < state.log.lastIndex && progress.inflight.length > 0 && !progress.ackedSinceHeartbeat) {
     // Sent, and not a word since the last heartbeat: if it was lost, this makes the follower say so.
@@ -116,7 +138,11 @@ export function handleAppendEntries(state: RaftState, from: MemberId, message: A
   const { prevLogIndex, prevLogTerm } = message;
   // Below the start of our log everything is committed, so it is the same in every log that a leader can have.
   if (prevLogIndex >= log.start.index && !log.matches(prevLogIndex, prevLogTerm)) {
-    invariant(prevLogIndex > state.commitIndex, "leader completeness", () => `the leader of term ${message.term} has term ${prevLogTerm} at committed index ${prevLogIndex}`);
+    invariant(
+      prevLogIndex > state.commitIndex,
+      "leader completeness",
+      () => `the leader of term ${message.term} has term ${prevLogTerm} at committed index ${prevLogIndex}`,
+    );
     refuse(state, from, message);
     return;
   }
@@ -126,7 +152,15 @@ export function handleAppendEntries(state: RaftState, from: MemberId, message: A
   send(
     state,
     from,
-    { type: "AppendEntriesResponse", term: state.currentTerm, success: true, prevLogIndex, matchIndex, hintIndex: 0, hintTerm: 0 },
+    {
+      type: "AppendEntriesResponse",
+      term: state.currentTerm,
+      success: true,
+      prevLogIndex,
+      matchIndex,
+      hintIndex: 0,
+      hintTerm: 0,
+    },
     // Acknowledged when durable: the highest of these entries, which may have been written by an earlier batch.
     log.ticketOf(Math.min(matchIndex, log.lastIndex)),
   );
@@ -140,7 +174,11 @@ function takeEntries(state: RaftState, message: AppendEntries): void {
     if (entry === undefined || entry.index <= log.start.index) continue;
     if (entry.index <= log.lastIndex) {
       if (log.matches(entry.index, entry.term)) continue;
-      invariant(entry.index > state.commitIndex, "leader completeness", () => `the leader of term ${message.term} has term ${entry.term} at committed index ${entry.index}`);
+      invariant(
+        entry.index > state.commitIndex,
+        "leader completeness",
+        () => `the leader of term ${message.term} has term ${entry.term} at committed index ${entry.index}`,
+      );
       truncateLog(state, entry.index);
     }
     extendLog(state, message.entries.slice(place));
@@ -154,7 +192,15 @@ function refuse(state: RaftState, from: MemberId, message: AppendEntries): void 
   const hintIndex = log.lastIndexWithTermAtMost(message.prevLogIndex - 1, message.prevLogTerm);
   const hintTerm = log.termAt(hintIndex) ?? 0;
   emit(state, { type: "appendRefused", peer: from, prevLogIndex: message.prevLogIndex, hintIndex, hintTerm });
-  send(state, from, { type: "AppendEntriesResponse", term: state.currentTerm, success: false, prevLogIndex: message.prevLogIndex, matchIndex: 0, hintIndex, hintTerm });
+  send(state, from, {
+    type: "AppendEntriesResponse",
+    term: state.currentTerm,
+    success: false,
+    prevLogIndex: message.prevLogIndex,
+    matchIndex: 0,
+    hintIndex,
+    hintTerm,
+  });
 }
 
 /** A leader hears from a follower, in the current term. */

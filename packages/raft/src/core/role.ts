@@ -72,7 +72,11 @@ export function becomeFollower(state: RaftState, term: Term, leader: MemberId | 
 /** Election Safety (Figure 3): at most one leader a term. Remembered for the whole term, also while none is followed. */
 export function noteLeaderOfTerm(state: RaftState, leader: MemberId): void {
   const known = state.leaderOfTerm;
-  invariant(known === null || known === leader, "election safety", () => `term ${state.currentTerm} is led by ${known} and by ${leader}`);
+  invariant(
+    known === null || known === leader,
+    "election safety",
+    () => `term ${state.currentTerm} is led by ${known} and by ${leader}`,
+  );
   state.leaderOfTerm = leader;
 }
 

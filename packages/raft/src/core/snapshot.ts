@@ -25,7 +25,11 @@ export function configurationAt(state: RaftState, index: Index): ConfigurationAt
 
 /** A snapshot of this node is durable. The log may now be compacted up to it. */
 export function snapshotTaken(state: RaftState, metadata: SnapshotMetadata): void {
-  invariant(metadata.lastIncludedIndex <= state.lastApplied, "snapshot <= applied", `${metadata.lastIncludedIndex} > ${state.lastApplied}`);
+  invariant(
+    metadata.lastIncludedIndex <= state.lastApplied,
+    "snapshot <= applied",
+    `${metadata.lastIncludedIndex} > ${state.lastApplied}`,
+  );
   if (metadata.lastIncludedIndex > state.snapshot.lastIncludedIndex) state.snapshot = metadata;
 }
 
@@ -68,11 +72,24 @@ function requestPiece(state: RaftState, progress: Progress): void {
   transfer.waiting = "read";
   transfer.since = state.now;
   const { lastIncludedIndex, lastIncludedTerm, offset } = transfer;
-  state.effects.snapshotReads.push({ to: progress.id, lastIncludedIndex, lastIncludedTerm, offset, maxBytes: state.options.snapshotChunkBytes });
+  state.effects.snapshotReads.push({
+    to: progress.id,
+    lastIncludedIndex,
+    lastIncludedTerm,
+    offset,
+    maxBytes: state.options.snapshotChunkBytes,
+  });
 }
 
 /** The driver read a piece, or could not (`data` null: the file is gone or damaged; the transfer begins again, later). */
-export function pieceRead(state: RaftState, to: MemberId, lastIncludedIndex: Index, offset: number, data: Uint8Array | null, done: boolean): void {
+export function pieceRead(
+  state: RaftState,
+  to: MemberId,
+  lastIncludedIndex: Index,
+  offset: number,
+  data: Uint8Array | null,
+  done: boolean,
+): void {
   const progress = state.leadership?.progress.get(to);
   const transfer = progress?.snapshot;
   if (progress === undefined || transfer === undefined || transfer === null) return;
@@ -99,7 +116,11 @@ export function handleInstallSnapshotResponse(state: RaftState, progress: Progre
     return;
   }
   const transfer = progress.snapshot;
-  if (transfer === null || transfer.lastIncludedIndex !== message.lastIncludedIndex || transfer.lastIncludedTerm !== message.lastIncludedTerm) {
+  if (
+    transfer === null ||
+    transfer.lastIncludedIndex !== message.lastIncludedIndex ||
+    transfer.lastIncludedTerm !== message.lastIncludedTerm
+  ) {
     emit(state, { type: "messageIgnored", from: progress.id, message: message.type, reason: "staleResponse" });
     return;
   }
@@ -149,26 +170,38 @@ export function handleInstallSnapshot(state: RaftState, from: MemberId, message:
   }
   if (lastIncludedIndex <= state.commitIndex) {
     const known = state.log.termAt(lastIncludedIndex);
-    invariant(known === null || known === lastIncludedTerm, "leader completeness", () => `a snapshot has term ${lastIncludedTerm} at committed index ${lastIncludedIndex}, this log ${known}`);
+    invariant(
+      known === null || known === lastIncludedTerm,
+      "leader completeness",
+      () => `a snapshot has term ${lastIncludedTerm} at committed index ${lastIncludedIndex}, this log ${known}`,
+    );
     answer(state, from, message, "installed", 0, state.log.ticketOf(lastIncludedIndex));
     return;
   }
   const receiving = receivingFor(state, from, message);
   if (receiving === null || receiving.offset !== message.offset) {
-    if (receiving === null || !(receiving.writing || receiving.finishing)) answer(state, from, message, "continue", receiving?.offset ?? 0);
+    if (receiving === null || !(receiving.writing || receiving.finishing))
+      answer(state, from, message, "continue", receiving?.offset ?? 0);
     return;
   }
   if (receiving.writing || receiving.finishing) return;
   receiving.writing = true;
   receiving.finishing = message.done;
-  state.effects.snapshotWrites.push({ lastIncludedIndex, lastIncludedTerm, offset: message.offset, data: message.data, done: message.done });
+  state.effects.snapshotWrites.push({
+    lastIncludedIndex,
+    lastIncludedTerm,
+    offset: message.offset,
+    data: message.data,
+    done: message.done,
+  });
 }
 
 /** The transfer this piece belongs to; a first piece begins a new one. Null: a later piece of a transfer we don't know. */
 function receivingFor(state: RaftState, from: MemberId, message: InstallSnapshot): Receiving | null {
   const { lastIncludedIndex, lastIncludedTerm, term } = message;
   const known = state.receiving;
-  if (known !== null && known.from === from && known.term === term && isReceiving(known, lastIncludedIndex, lastIncludedTerm)) return known;
+  if (known !== null && known.from === from && known.term === term && isReceiving(known, lastIncludedIndex, lastIncludedTerm))
+    return known;
   if (message.offset !== 0) return null;
   state.receiving = { from, term, lastIncludedIndex, lastIncludedTerm, offset: 0, writing: false, finishing: false };
   return state.receiving;
@@ -187,13 +220,24 @@ function answer(
   ticket = 0,
 ): void {
   const { lastIncludedIndex, lastIncludedTerm } = about;
-  send(state, to, { type: "InstallSnapshotResponse", term: state.currentTerm, lastIncludedIndex, lastIncludedTerm, offset, status }, ticket);
+  send(
+    state,
+    to,
+    { type: "InstallSnapshotResponse", term: state.currentTerm, lastIncludedIndex, lastIncludedTerm, offset, status },
+    ticket,
+  );
 }
 
 /** The driver wrote a piece; the next one begins at `offset`. */
 export function pieceWritten(state: RaftState, lastIncludedIndex: Index, lastIncludedTerm: Term, offset: number): void {
   const { receiving } = state;
-  if (receiving === null || !isReceiving(receiving, lastIncludedIndex, lastIncludedTerm) || !receiving.writing || receiving.finishing) return;
+  if (
+    receiving === null ||
+    !isReceiving(receiving, lastIncludedIndex, lastIncludedTerm) ||
+    !receiving.writing ||
+    receiving.finishing
+  )
+    return;
   receiving.writing = false;
   receiving.offset = offset;
   answer(state, receiving.from, receiving, "continue", offset);
@@ -224,7 +268,9 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
   const keepSuffix = log.matches(lastIncludedIndex, lastIncludedTerm);
   log.restart(position, keepSuffix);
   state.persistence.logStart = { position, keepSuffix };
-  state.persistence.unsavedFrom = keepSuffix ? Math.max(state.persistence.unsavedFrom, lastIncludedIndex + 1) : lastIncludedIndex + 1;
+  state.persistence.unsavedFrom = keepSuffix
+    ? Math.max(state.persistence.unsavedFrom, lastIncludedIndex + 1)
+    : lastIncludedIndex + 1;
   state.snapshot = metadata;
   state.commitIndex = lastIncludedIndex;
   state.lastApplied = lastIncludedIndex;
@@ -242,5 +288,6 @@ function adoptSnapshotConfiguration(state: RaftState, metadata: SnapshotMetadata
   const before = latestConfiguration(state);
   const above = keepSuffix ? state.configurations.filter((each) => each.index > metadata.lastIncludedIndex) : [];
   state.configurations = [{ index: metadata.configurationIndex, configuration: metadata.configuration }, ...above];
-  if (latestConfiguration(state).index !== before.index || latestConfiguration(state).configuration !== before.configuration) announceConfiguration(state);
+  if (latestConfiguration(state).index !== before.index || latestConfiguration(state).configuration !== before.configuration)
+    announceConfiguration(state);
 }

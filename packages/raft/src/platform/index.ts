@@ -1,1 +1,5 @@
+export * from "./clock.js";
+export * from "./disk.js";
+export * from "./random.js";
+export { parseAddress } from "./tcp-address.js";
 export * from "./tcp-transport.js";

@@ -90,7 +90,7 @@ export class Founding {
 
 /** Configuration 0: all founders vote. Null while one of them is not recorded. */
 export function foundingConfiguration(founders: readonly Founder[], records: readonly FounderRecord[]): Configuration | null {
-  const members = [];
+  const members: { readonly id: string; readonly name: string; readonly address: string }[] = [];
   for (const { name, address } of founders) {
     const record = records.find((each) => each.name === name);
     if (record === undefined) return null;

@@ -416,6 +416,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         .sort(),
       learners: (raft?.configuration.learners ?? []).map(nameOf).sort(),
       peers,
+      warnings: storage?.warnings ?? [],
       log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
     };
   }

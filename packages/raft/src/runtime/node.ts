@@ -125,6 +125,8 @@ export interface NodeStatus {
   readonly voters: readonly string[];
   readonly learners: readonly string[];
   readonly peers: readonly PeerStatus[];
+  /** What was found at the start that a person should know: a torn write that was left out, a snapshot that was put aside. */
+  readonly warnings: readonly string[];
   readonly log: { readonly syncs: number; readonly batches: number; readonly entries: number; readonly bytes: number };
 }
 
