@@ -10,6 +10,7 @@ import { decodeGrpcMessage } from "../services/grpc/status.js";
 const FRAME_HEADER_BYTES = 5;
 /** No answer that is asked for here is near this. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const CLOSED = "the connection was closed without an answer";
 
 /** The call brought no answer; the message says why, in words that fit behind "unreachable: host:port: ". */
 export class CallFailure extends Error {
@@ -21,17 +22,37 @@ export class GrpcChannel {
   readonly #timeoutMs: number;
   #broken: Error | null = null;
 
-  /** `timeoutMs` holds for each call, and includes connecting. */
-  constructor(endpoint: string, timeoutMs: number) {
-    this.#session = connect(`http://${endpoint}`);
+  private constructor(session: ClientHttp2Session, timeoutMs: number) {
+    this.#session = session;
     this.#timeoutMs = timeoutMs;
-    this.#session.on("error", (error) => {
+    session.on("error", (error) => {
       this.#broken ??= error;
+    });
+  }
+
+  /** `timeoutMs` holds for the connecting and for each call. */
+  static open(endpoint: string, timeoutMs: number): Promise<GrpcChannel> {
+    return new Promise((resolve, reject) => {
+      const session = connect(`http://${endpoint}`);
+      const channel = new GrpcChannel(session, timeoutMs);
+      const timer = setTimeout(() => {
+        reject(new CallFailure(`no connection within ${timeoutMs} ms`));
+        session.destroy();
+      }, timeoutMs);
+      session.once("connect", () => {
+        clearTimeout(timer);
+        resolve(channel);
+      });
+      session.once("error", (error) => {
+        clearTimeout(timer);
+        reject(new CallFailure(describeBreak(error)));
+      });
     });
   }
 
   /** Sends one message to a method and returns the one that answers. */
   call(path: string, request: Uint8Array): Promise<Uint8Array> {
+    if (this.#session.destroyed) return Promise.reject(new CallFailure(describeBreak(this.#broken ?? new Error(CLOSED))));
     return new Promise((resolve, reject) => {
       const fail = (message: string): void => {
         clearTimeout(timer);
@@ -89,7 +110,7 @@ function frame(message: Uint8Array): Buffer {
 
 function readAnswer(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, body: Buffer): Uint8Array {
   const status = headers[":status"];
-  if (status === undefined) throw new CallFailure("the connection was closed without an answer");
+  if (status === undefined) throw new CallFailure(CLOSED);
   const code = trailers["grpc-status"] ?? headers["grpc-status"];
   if (code === undefined) throw new CallFailure(`does not speak gRPC (HTTP status ${status}); is it the client port?`);
   if (code !== "0") {
@@ -110,7 +131,7 @@ const BREAKS: Readonly<Record<string, string>> = {
   ENETUNREACH: "no route to the host",
   ETIMEDOUT: "the connection could not be made in time",
   ERR_HTTP2_ERROR: "does not speak HTTP/2; is it the client port?",
-  ERR_HTTP2_STREAM_CANCEL: "the connection was closed without an answer",
+  ERR_HTTP2_STREAM_CANCEL: CLOSED,
 };
 
 function describeBreak(error: Error): string {

@@ -18,8 +18,9 @@ export async function status(endpoints: readonly string[], timeoutMs: number, pr
 }
 
 async function ask(endpoint: string, timeoutMs: number): Promise<Answer> {
-  const channel = new GrpcChannel(endpoint, timeoutMs);
+  let channel: GrpcChannel | null = null;
   try {
+    channel = await GrpcChannel.open(endpoint, timeoutMs);
     const [statusBytes, memberBytes] = await Promise.all([
       channel.call(STATUS_PATH, EMPTY_REQUEST),
       // A node that can't list the members can still say how it is.
@@ -44,6 +45,6 @@ async function ask(endpoint: string, timeoutMs: number): Promise<Answer> {
     if (error instanceof ProtobufError) return { endpoint, why: `answers with something that can't be read: ${error.message}` };
     throw error;
   } finally {
-    channel.close();
+    channel?.close();
   }
 }
