@@ -38,7 +38,7 @@ describe("frames", () => {
       expect(decoder.failure).toBeNull();
       if (until === stream.length) expect(found.length).toBe(payloads.length);
       expect(found.length).toBeGreaterThan(0);
-      found.forEach((payload, place) => expect(crc32c(payload)).toBe(crc32c(payloads[place] ?? new Uint8Array())));
+      expect(found.map((payload) => crc32c(payload))).toEqual(payloads.slice(0, found.length).map((payload) => crc32c(payload)));
     }
   });
 
