@@ -10,6 +10,8 @@ export type Life =
   | { readonly phase: "running" }
   | { readonly phase: "paused" }
   | { readonly phase: "stopping" }
+  /** It was asked to, and did in good order. */
+  | { readonly phase: "stopped" }
   /** `how`: the signal or the exit code, in words. `reason`: its last words, if it had any. */
   | { readonly phase: "dead"; readonly how: string; readonly reason: string | null };
 
@@ -80,6 +82,8 @@ export function leaderLine(state: ViewState): string {
   const leader = leaderOf(state.nodes);
   const clients = state.nodes.filter(isUp).map(({ clientAddress }) => `http://${clientAddress}`);
   if (leader !== null) return `leader: ${leader.name} (term ${leader.term}), clients: ${clients.join(",")}`;
+  if (state.nodes.every(({ life }) => life.phase === "stopped" || life.phase === "stopping"))
+    return "leader: none, all are stopped";
   const quorum = Math.floor(state.nodes.length / 2) + 1;
   if (clients.length < quorum)
     return `leader: none, and none can be elected: ${clients.length} of ${state.nodes.length} nodes are up, ${quorum} are needed`;
@@ -115,7 +119,8 @@ export function stateWords(node: NodeView): string {
     case "paused":
       return `paused (SIGSTOP); type "cont ${name}" to continue it`;
     case "stopping":
-      return "stopping";
+    case "stopped":
+      return life.phase;
     case "running":
       if (report === null) return "starting";
       if (report.state === "failed") return `failed: ${report.failure ?? "no reason given"}`;
@@ -127,7 +132,7 @@ export function stateWords(node: NodeView): string {
 }
 
 function rowOf(node: NodeView): Row {
-  const report = node.life.phase === "dead" ? null : node.report;
+  const report = node.pid === null ? null : node.report;
   return {
     cells: [
       node.name,
@@ -174,7 +179,9 @@ export function tellChanges(previous: ViewState | null, next: ViewState, movesTo
 }
 
 function plainLine(node: NodeView, indexes: boolean): string {
-  const [name, pid, role, term, commit, applied, clients] = rowOf(node).cells;
-  const moving = indexes ? `commit ${commit} applied ${applied} ` : "";
-  return `${name}: pid ${pid} ${role} term ${term} ${moving}${clients} ${stateWords(node)}`;
+  const { name, pid, clientAddress, report } = node;
+  const process = pid === null ? "" : `pid ${pid}, `;
+  if (pid === null || report === null) return `${name}: ${process}${stateWords(node)}`;
+  const moving = indexes ? `commit ${report.commitIndex}, applied ${report.lastApplied}, ` : "";
+  return `${name}: ${process}${roleWord(report.role)}, term ${report.term}, ${moving}http://${clientAddress}, ${stateWords(node)}`;
 }

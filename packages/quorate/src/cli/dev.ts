@@ -26,9 +26,7 @@ const LOOK_EVERY_MS = 500;
 export async function dev(plan: DevPlan, host: DevHost, open: (input: ScreenInput) => Screen = openScreen): Promise<ExitCode> {
   await checkPortsFree(plan);
   prepareDirectory(plan);
-  host.print(
-    `quorate dev: ${plan.nodes.length} ${plan.nodes.length === 1 ? "node" : "nodes"}, data in ${plan.directory} (stays when this ends; remove it to begin anew)`,
-  );
+  host.print(`quorate dev: the data is kept in ${plan.directory}; the next run goes on with it, removing it begins anew`);
   const cluster = new DevCluster(plan, open);
   const reason = await Promise.race([cluster.quit, host.stopRequested]);
   await cluster.stop(reason);

@@ -23,6 +23,7 @@ export interface SupervisorEvents {
 
 /** After this long a child that was asked to stop is killed. */
 export const STOP_GRACE_MS = 5000;
+const GOOD_ORDER = "exit 0";
 const MAX_LAST_WORDS = 4096;
 
 export class Supervisor {
@@ -110,6 +111,7 @@ export class SupervisedChild {
     child.on("message", (message) => this.#hear(message));
     this.#ended = new Promise((resolve) => {
       const over = (how: string): void => {
+        // A start that failed may be told twice, and by then another one may run.
         if (this.#process === child) this.#die(how);
         resolve();
       };
@@ -178,8 +180,9 @@ export class SupervisedChild {
   }
 
   #die(how: string): void {
+    const asAsked = this.#life.phase === "stopping" && how === GOOD_ORDER;
     this.#process = null;
-    this.#setLife({ phase: "dead", how, reason: lastSentence(this.#lastWords) });
+    this.#setLife(asAsked ? { phase: "stopped" } : { phase: "dead", how, reason: lastSentence(this.#lastWords) });
   }
 
   #setLife(life: Life): void {

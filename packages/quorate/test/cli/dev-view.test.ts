@@ -89,6 +89,7 @@ describe("the picture on a terminal", () => {
     ],
     ["paused", node("b", { life: { phase: "paused" } }), 'paused (SIGSTOP); type "cont b" to continue it'],
     ["stopping", node("b", { life: { phase: "stopping" } }), "stopping"],
+    ["stopped", node("b", { pid: null, life: { phase: "stopped" } }), "stopped"],
     ["failed", node("b", {}, { state: "failed", failure: "a sync failed" }), "failed: a sync failed"],
     ["failed without a word", node("b", {}, { state: "failed" }), "failed: no reason given"],
     ["silent", node("b", { silentMs: SILENT_AFTER_MS }), "silent: says nothing; frozen or overloaded"],
@@ -118,12 +119,12 @@ describe("the lines for a pipe", () => {
   it("first all nodes, then only what differs", () => {
     const first = tellChanges(null, state([A, B]), true);
     expect(first.lines).toEqual([
-      "a: pid 6379 leader term 2 commit 17 applied 17 http://127.0.0.1:2379 running",
-      "b: pid 26379 follower term 2 commit 17 applied 17 http://127.0.0.1:22379 running",
+      "a: pid 6379, leader, term 2, commit 17, applied 17, http://127.0.0.1:2379, running",
+      "b: pid 26379, follower, term 2, commit 17, applied 17, http://127.0.0.1:22379, running",
     ]);
     expect(tellChanges(first.known, state([A, node("b", { silentMs: 999 })]), true).lines).toEqual([]);
     expect(tellChanges(first.known, state([A, node("b", {}, { term: 3 })]), false).lines).toEqual([
-      "b: pid 26379 follower term 3 commit 17 applied 17 http://127.0.0.1:22379 running",
+      "b: pid 26379, follower, term 3, commit 17, applied 17, http://127.0.0.1:22379, running",
     ]);
   });
 
@@ -138,10 +139,10 @@ describe("the lines for a pipe", () => {
       { ...moved, nodes: [node("a", {}, { role: "leader", term: 4 }), ...moved.nodes.slice(1)] },
       false,
     );
-    expect(other.lines[0]).toContain("a: pid 6379 leader term 4");
+    expect(other.lines[0]).toContain("a: pid 6379, leader, term 4");
     expect(
       tellChanges(other.known, { ...moved, nodes: [other.known.nodes[0] ?? A, ...moved.nodes.slice(1)] }, true).lines,
-    ).toEqual(["b: pid 26379 follower term 2 commit 18 applied 17 http://127.0.0.1:22379 running"]);
+    ).toEqual(["b: pid 26379, follower, term 2, commit 18, applied 17, http://127.0.0.1:22379, running"]);
   });
 
   it("a first leader is announced with what to try, a lost one with what is missing", () => {
@@ -153,8 +154,8 @@ describe("the lines for a pipe", () => {
     ]);
     const dead = (name: string): NodeView => node(name, { pid: null, life: { phase: "dead", how: "SIGKILL", reason: null } });
     expect(tellChanges(led.known, state([dead("a"), dead("b"), C]), true).lines).toEqual([
-      'a: pid - - term - commit - applied - http://127.0.0.1:2379 dead (SIGKILL); type "restart a" to start it again',
-      'b: pid - - term - commit - applied - http://127.0.0.1:22379 dead (SIGKILL); type "restart b" to start it again',
+      'a: dead (SIGKILL); type "restart a" to start it again',
+      'b: dead (SIGKILL); type "restart b" to start it again',
       "leader: none, and none can be elected: 1 of 3 nodes are up, 2 are needed",
     ]);
   });
