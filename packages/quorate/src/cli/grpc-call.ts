@@ -112,7 +112,7 @@ function readAnswer(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders,
   const status = headers[":status"];
   if (status === undefined) throw new CallFailure(CLOSED);
   const code = trailers["grpc-status"] ?? headers["grpc-status"];
-  if (code === undefined) throw new CallFailure(`does not speak gRPC (HTTP status ${status}); is it the client port?`);
+  if (code === undefined) throw new CallFailure(`does not speak gRPC (HTTP status ${String(status)}); is it the client port?`);
   if (code !== "0") {
     const text = String(trailers["grpc-message"] ?? headers["grpc-message"] ?? "no reason given");
     throw new CallFailure(`refuses: ${decodeGrpcMessage(text)} (gRPC code ${String(code)})`);

@@ -183,10 +183,8 @@ describe("quorate dev", () => {
   }
 
   function start(bases: { client: number; peer: number }): Cluster {
-    const child = quorate([
-      ...["dev", "--data", join(folder, "data")],
-      ...["--base-client-port", String(bases.client), "--base-peer-port", String(bases.peer)],
-    ]);
+    const ports = ["--base-client-port", String(bases.client), "--base-peer-port", String(bases.peer)];
+    const child = quorate(["dev", "--data", join(folder, "data"), ...ports]);
     const said: string[] = [];
     child.onLine((line) => said.push(line));
     const hear = async (fits: RegExp, from = 0): Promise<string> => {

@@ -100,21 +100,9 @@ describe("the commands", () => {
   });
 
   it("serve: everything given arrives", async () => {
-    const { code, served } = await say([
-      ...SERVE,
-      ...[
-        "--client-listen",
-        "0.0.0.0:1",
-        "--advertise-client",
-        "http://h:1/",
-        "--peer-listen",
-        "[::1]:9",
-        "--cluster-token",
-        "t",
-      ],
-      ...["--heartbeat-ms", "50", "--election-ms", "500", "--snapshot-entries", "10", "--snapshot-bytes", "2048"],
-      ...["--trailing-entries", "0", "--segment-bytes", "65536", "--json-status"],
-    ]);
+    const addresses = "--client-listen 0.0.0.0:1 --advertise-client http://h:1/ --peer-listen [::1]:9 --cluster-token t";
+    const numbers = "--heartbeat-ms 50 --election-ms 500 --snapshot-entries 10 --snapshot-bytes 2048 --trailing-entries 0";
+    const { code, served } = await say([...SERVE, ...`${addresses} ${numbers} --segment-bytes 65536 --json-status`.split(" ")]);
     expect(code).toBe(0);
     expect(served[0]).toMatchObject({
       jsonStatus: true,
