@@ -3,7 +3,7 @@
  * reports its state to whoever started it.
  */
 import type { NodeEvent, NodeStatus } from "@quorate/raft";
-import { describeEvent, type EventLine, formatEventLine } from "./event-lines.js";
+import { describeEvent, type EventLine, formatEventLine, roleWord } from "./event-lines.js";
 import { CommandFailure, type ExitCode } from "./failure.js";
 import type { Report, StatusReport } from "./report.js";
 import type { ServeSettings } from "./serve-options.js";
@@ -42,14 +42,19 @@ export async function serve(settings: ServeSettings, open: OpenServer, host: Ser
   const print = (line: EventLine): void => host.print(formatEventLine(settings.name, line, new Date()));
   const server = await open(settings);
   print({ level: "info", text: greeting(settings) });
+  const tell = (line: EventLine): void => {
+    print(line);
+    host.report({ type: "event", ...line });
+  };
+  // What happened before anyone could listen.
+  const { role, currentTerm, warnings } = server.node.status();
+  print({ level: "info", text: `is ${roleWord(role)}, term ${currentTerm}` });
+  for (const text of warnings) tell({ level: "warning", text });
   const reporter = new Reporter(() => statusReport(settings, server.node.status()), host.report);
   const events = server.node.events();
   const followed = follow(events, (event) => {
     const line = describeEvent(event);
-    if (line !== null) {
-      print(line);
-      host.report({ type: "event", ...line });
-    }
+    if (line !== null) tell(line);
     if (SHOWS.has(event.type)) reporter.look();
   });
   const failure = await Promise.race([

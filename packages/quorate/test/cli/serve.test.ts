@@ -77,8 +77,9 @@ class PlayedServer implements RunningServer {
   }
 }
 
-function play() {
+function play(status = STATUS) {
   const server = new PlayedServer();
+  server.now = status;
   const lines: string[] = [];
   const reports: Report[] = [];
   let stop: (reason: string) => void = () => {};
@@ -109,6 +110,7 @@ describe("quorate serve", () => {
     expect(server.closed).toBe(true);
     expect(lines).toEqual([
       "a serves clients at http://127.0.0.1:2379, peers at 127.0.0.1:2380 (peers b=127.0.0.1:22380), data in /data/a",
+      "a is follower, term 1",
       "a stops: SIGTERM",
       "a stopped",
     ]);
@@ -149,7 +151,7 @@ describe("quorate serve", () => {
     ]);
     stop("SIGINT");
     await done;
-    expect(lines.slice(1, 4)).toEqual([
+    expect(lines.slice(2, 5)).toEqual([
       "a is leader (was candidate), term 2: elected",
       "a leader is b, term 2",
       "a warning: the disk is slow",
@@ -164,6 +166,15 @@ describe("quorate serve", () => {
     await reportThat(() => reports.length > before);
     stop("SIGTERM");
     expect(await done).toBe(0);
+  });
+
+  it("tells what the node found at its start", async () => {
+    const { lines, reports, stop, done, reportThat } = play({ ...STATUS, warnings: ["a torn write was left out"] });
+    await reportThat((report) => report.type === "status");
+    stop("SIGTERM");
+    await done;
+    expect(lines).toContain("a warning: a torn write was left out");
+    expect(reports[0]).toEqual({ type: "event", level: "warning", text: "a torn write was left out" });
   });
 
   it("a node that fails is closed, and the command fails with its reason", async () => {
