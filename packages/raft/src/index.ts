@@ -7,7 +7,6 @@
  * const value = await node.read((counter) => counter.value);
  * ```
  */
-import { resolve } from "node:path";
 import { createClock, createDisk, createRandom, createTcpTransport, parseAddress } from "./platform/index.js";
 import {
   createFace,
@@ -66,7 +65,7 @@ export function openRaftNode<Machine extends StateMachine>(
     const ports = {
       clock: createClock(),
       random: createRandom(),
-      disk: createDisk(resolve(options.directory)),
+      disk: createDisk(options.directory),
       transport: createTcpTransport({ listen }),
     };
     return wrapPorts === undefined ? ports : wrapPorts(ports);

@@ -25,6 +25,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room. May replace the buffer, so it is called before anything else looks at it. */
   #grow(by: number): number {
     const at = this.#length;
     this.#length += by;
@@ -38,15 +39,18 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#grow(1)] = value;
+    const at = this.#grow(1);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#grow(2), value, true);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#grow(4), value, true);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A safe integer, not negative. */
@@ -57,11 +61,13 @@ export class ByteWriter {
   }
 
   big64(value: bigint): void {
-    this.#view.setBigUint64(this.#grow(8), value, true);
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value, true);
   }
 
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** Length in four bytes, then the bytes. */

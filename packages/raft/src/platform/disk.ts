@@ -4,7 +4,7 @@
  * (measured: docs/benchmarks.md). The sync is always called on the descriptor that wrote.
  */
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile } from "../runtime/ports.js";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.js";
 
@@ -102,7 +102,9 @@ class RealFile implements DiskFile {
 
 const FLAGS = { read: "r", write: "r+", create: "wx+" } as const;
 
-export function createDisk(location: string): Disk {
+export function createDisk(directory: string): Disk {
+  // A process may change its working directory; its data does not move with it.
+  const location = resolve(directory);
   let lock: DirectoryLock | null = null;
   const at = (path: string): string => join(location, path);
   const simply =

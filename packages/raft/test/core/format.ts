@@ -1,7 +1,8 @@
 /** How the golden tests print things: one short line for each event, message and batch. */
 import type { Entry, HardState, LogPosition, MemberId, Message, PersistBatch, RaftEvent } from "../../src/core/index.js";
 
-const text = (bytes: Uint8Array): string => [...bytes].map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "?")).join("");
+const text = (bytes: Uint8Array): string =>
+  [...bytes].map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "?")).join("");
 
 /** `5/2` is the entry at index 5 with term 2; a command shows its text, a no-op `noop`, a configuration `conf`. */
 export function formatEntry(entry: Entry): string {
@@ -28,7 +29,8 @@ export function formatHardState(state: HardState): string {
 
 export function formatBatch(batch: PersistBatch): string {
   const parts = [`#${batch.ticket}`, formatHardState(batch.hardState)];
-  if (batch.logStart !== null) parts.push(`start=${formatPosition(batch.logStart.position)}${batch.logStart.keepSuffix ? " keep-suffix" : ""}`);
+  if (batch.logStart !== null)
+    parts.push(`start=${formatPosition(batch.logStart.position)}${batch.logStart.keepSuffix ? " keep-suffix" : ""}`);
   if (batch.entries.length > 0) parts.push(formatEntries(batch.entries));
   return parts.join(" ");
 }

@@ -43,7 +43,12 @@ interface InFlight {
 
 const bytes = (value: string): Uint8Array => Uint8Array.from(value, (letter) => letter.charCodeAt(0));
 
-export function configurationOf(voters: readonly string[], learners: readonly string[] = [], outgoing: readonly string[] = [], leases = false): Configuration {
+export function configurationOf(
+  voters: readonly string[],
+  learners: readonly string[] = [],
+  outgoing: readonly string[] = [],
+  leases = false,
+): Configuration {
   const ids = [...new Set([...voters, ...learners, ...outgoing])].sort();
   return {
     voters: [...voters].sort(),
@@ -67,7 +72,11 @@ export class GoldenCluster {
   run(line: string): string {
     this.#lines = [];
     const [command = "", ...words] = line.trim().split(/\s+/);
-    const named = new Map(words.filter((word) => word.includes("=")).map((word): [string, string] => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
+    const named = new Map(
+      words
+        .filter((word) => word.includes("="))
+        .map((word): [string, string] => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]),
+    );
     const plain = words.filter((word) => !word.includes("="));
     this.#dispatch(command, plain, named);
     return this.#lines.length === 0 ? "ok\n" : `${this.#lines.join("\n")}\n`;
@@ -101,13 +110,21 @@ export class GoldenCluster {
       case "connected":
         return this.#input(first, (node) => node.raft.peerConnected(node.now, plain[1] ?? ""));
       case "peer-log":
-        return this.#input(first, (node) => node.raft.peerLog(node.now, plain[1] ?? "", Number(named.get("durable")), named.get("recovering") === "true"));
+        return this.#input(first, (node) =>
+          node.raft.peerLog(node.now, plain[1] ?? "", Number(named.get("durable")), named.get("recovering") === "true"),
+        );
       case "propose":
         return this.#propose(first, plain.slice(1));
       case "forward":
-        return this.#input(first, (node) => this.#say(`${first}: forward ${node.raft.forward(node.now, Number(plain[1]), plain.slice(2).map(bytes)) ? "sent" : "refused: no leader"}`));
+        return this.#input(first, (node) =>
+          this.#say(
+            `${first}: forward ${node.raft.forward(node.now, Number(plain[1]), plain.slice(2).map(bytes)) ? "sent" : "refused: no leader"}`,
+          ),
+        );
       case "read":
-        return this.#input(first, (node) => this.#say(`${first}: read ${plain[1]} ${node.raft.read(node.now, Number(plain[1]))}`));
+        return this.#input(first, (node) =>
+          this.#say(`${first}: read ${plain[1]} ${node.raft.read(node.now, Number(plain[1]))}`),
+        );
       case "deliver":
         return this.#deliver(plain);
       case "drop":
@@ -145,7 +162,9 @@ export class GoldenCluster {
       case "snapshot":
         return this.#snapshot(first);
       case "compact":
-        return this.#input(first, (node) => this.#say(`${first}: log starts after ${formatPosition(node.raft.compact(node.now, Number(plain[1])))}`));
+        return this.#input(first, (node) =>
+          this.#say(`${first}: log starts after ${formatPosition(node.raft.compact(node.now, Number(plain[1])))}`),
+        );
       case "inject":
         return this.#inject(plain, named);
       case "status":
@@ -183,17 +202,41 @@ export class GoldenCluster {
   /** `log=1,1,4` gives the terms of its entries; `vote`, `term`, `commit` its hard state; `snapshot=5/2` what is compacted. */
   #createNode(id: MemberId, named: Map<string, string>): void {
     const [snapshotIndex = 0, snapshotTerm = 0] = (named.get("snapshot") ?? "0/0").split("/").map(Number);
-    const terms = (named.get("log") ?? "").split(",").filter((term) => term !== "").map(Number);
+    const terms = (named.get("log") ?? "")
+      .split(",")
+      .filter((term) => term !== "")
+      .map(Number);
     const voters = named.get("conf-voters")?.split(",");
-    const configuration = voters === undefined ? this.#configuration : configurationOf(voters, named.get("conf-learners")?.split(",") ?? []);
-    const entries = terms.map((term, place): Entry => ({ index: snapshotIndex + place + 1, term, type: "command", data: bytes(`${term}.${snapshotIndex + place + 1}`) }));
-    const hardState = { currentTerm: Number(named.get("term") ?? terms.at(-1) ?? snapshotTerm), votedFor: named.get("vote") ?? null, commitIndex: Number(named.get("commit") ?? 0) };
+    const configuration =
+      voters === undefined ? this.#configuration : configurationOf(voters, named.get("conf-learners")?.split(",") ?? []);
+    const entries = terms.map(
+      (term, place): Entry => ({
+        index: snapshotIndex + place + 1,
+        term,
+        type: "command",
+        data: bytes(`${term}.${snapshotIndex + place + 1}`),
+      }),
+    );
+    const hardState = {
+      currentTerm: Number(named.get("term") ?? terms.at(-1) ?? snapshotTerm),
+      votedFor: named.get("vote") ?? null,
+      commitIndex: Number(named.get("commit") ?? 0),
+    };
     const snapshot = { lastIncludedIndex: snapshotIndex, lastIncludedTerm: snapshotTerm, configuration, configurationIndex: 0 };
     const disk = { hardState, snapshot, logStart: { index: snapshotIndex, term: snapshotTerm }, entries };
     const now = this.#nodes.get(id)?.now ?? 0;
     // Election timeouts differ by member, so that "timeout" is the script's choice and never a tie.
     const drawPerMille = this.#nodes.get(id)?.drawPerMille ?? 100 * (this.#nodes.size + 1);
-    const node: Node = { ...disk, now, drawPerMille, batches: [], autoPersist: true, crashed: false, applied: [], raft: undefined as unknown as Raft };
+    const node: Node = {
+      ...disk,
+      now,
+      drawPerMille,
+      batches: [],
+      autoPersist: true,
+      crashed: false,
+      applied: [],
+      raft: undefined as unknown as Raft,
+    };
     node.raft = this.#start(id, node);
     this.#nodes.set(id, node);
     this.#after(id);
@@ -257,7 +300,9 @@ export class GoldenCluster {
   #propose(id: MemberId, commands: string[]): void {
     this.#input(id, (node) => {
       const outcome = node.raft.propose(node.now, commands.map(bytes));
-      this.#say("refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: proposed at ${outcome.firstIndex}/${outcome.term}`);
+      this.#say(
+        "refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: proposed at ${outcome.firstIndex}/${outcome.term}`,
+      );
     });
   }
 
@@ -282,12 +327,30 @@ export class GoldenCluster {
       }
       for (const read of output.readsReady) this.#say(`${id}: read ${read.id} may be answered at ${read.index}`);
       for (const read of output.readsFailed) this.#say(`${id}: read ${read} failed`);
-      for (const response of output.proposeResponses) this.#say(`${id}: answer to ${response.requestId}: ${response.refusal ?? `${response.firstIndex}/${response.entryTerm}`}`);
+      for (const response of output.proposeResponses)
+        this.#say(
+          `${id}: answer to ${response.requestId}: ${response.refusal ?? `${response.firstIndex}/${response.entryTerm}`}`,
+        );
       for (const request of output.snapshotReads) {
         const size = Math.max(0, Math.min(request.maxBytes, this.#snapshotBytes - request.offset));
-        node.raft.snapshotChunkRead(node.now, request.to, request.lastIncludedIndex, request.offset, new Uint8Array(size), request.offset + size >= this.#snapshotBytes);
+        node.raft.snapshotChunkRead(
+          node.now,
+          request.to,
+          request.lastIncludedIndex,
+          request.offset,
+          new Uint8Array(size),
+          request.offset + size >= this.#snapshotBytes,
+        );
       }
-      for (const request of output.snapshotWrites) this.#writePiece(id, node, request.lastIncludedIndex, request.lastIncludedTerm, request.offset + request.data.length, request.done);
+      for (const request of output.snapshotWrites)
+        this.#writePiece(
+          id,
+          node,
+          request.lastIncludedIndex,
+          request.lastIncludedTerm,
+          request.offset + request.data.length,
+          request.done,
+        );
       if (node.autoPersist && node.batches.length > 0) this.#complete(node, node.batches.length);
       if (!node.raft.hasOutput) return;
     }
@@ -297,9 +360,16 @@ export class GoldenCluster {
   #writePiece(id: MemberId, node: Node, lastIncludedIndex: number, lastIncludedTerm: number, next: number, done: boolean): void {
     if (!done) return node.raft.snapshotChunkWritten(node.now, lastIncludedIndex, lastIncludedTerm, next);
     const sender = [...this.#nodes.values()].find((each) => each.snapshot.lastIncludedIndex === lastIncludedIndex);
-    const metadata = sender?.snapshot ?? { lastIncludedIndex, lastIncludedTerm, configuration: this.#configuration, configurationIndex: 0 };
+    const metadata = sender?.snapshot ?? {
+      lastIncludedIndex,
+      lastIncludedTerm,
+      configuration: this.#configuration,
+      configurationIndex: 0,
+    };
     node.snapshot = metadata;
-    this.#say(`${id}: snapshot ${lastIncludedIndex}/${lastIncludedTerm} is whole: ${node.raft.snapshotInstalled(node.now, metadata) ? "in force" : "not needed"}`);
+    this.#say(
+      `${id}: snapshot ${lastIncludedIndex}/${lastIncludedTerm} is whole: ${node.raft.snapshotInstalled(node.now, metadata) ? "in force" : "not needed"}`,
+    );
   }
 
   /** The disk: applies whole batches, in order. */
@@ -328,11 +398,17 @@ export class GoldenCluster {
     const [link = "", type = ""] = plain;
     if (link === "") return () => true;
     const [from = "", to = ""] = link.split("->");
-    return (each) => (from === "*" || each.from === from) && (to === "*" || to === "" || each.to === to) && each.message.type.startsWith(type);
+    return (each) =>
+      (from === "*" || each.from === from) && (to === "*" || to === "" || each.to === to) && each.message.type.startsWith(type);
   }
 
   #isBlocked(each: InFlight): boolean {
-    return this.#blocked.has(`${each.from}->${each.to}`) || this.#blocked.has(`${each.from}->*`) || this.#blocked.has(`*->${each.to}`) || this.#node(each.to).crashed;
+    return (
+      this.#blocked.has(`${each.from}->${each.to}`) ||
+      this.#blocked.has(`${each.from}->*`) ||
+      this.#blocked.has(`*->${each.to}`) ||
+      this.#node(each.to).crashed
+    );
   }
 
   /** `deliver` everything in flight now; `deliver a->b`, `deliver *->b AppendEntries` a part of it. */
@@ -344,13 +420,15 @@ export class GoldenCluster {
   }
 
   #hand(each: InFlight): void {
-    if (!this.#nodes.has(each.to) || this.#isBlocked(each)) return this.#say(`(lost) ${each.from} -> ${each.to} ${each.message.type}`);
+    if (!this.#nodes.has(each.to) || this.#isBlocked(each))
+      return this.#say(`(lost) ${each.from} -> ${each.to} ${each.message.type}`);
     this.#input(each.to, (node) => node.raft.receive(node.now, each.from, each.message));
   }
 
   #drop(plain: string[]): void {
     const selected = this.#selected(plain);
-    for (const each of this.#flight.filter(selected)) this.#say(`(dropped) ${each.from} -> ${each.to} ${formatMessage(each.message)}`);
+    for (const each of this.#flight.filter(selected))
+      this.#say(`(dropped) ${each.from} -> ${each.to} ${formatMessage(each.message)}`);
     this.#flight = this.#flight.filter((each) => !selected(each));
   }
 
@@ -380,7 +458,12 @@ export class GoldenCluster {
     this.#input(id, (node) => {
       const index = node.raft.lastApplied;
       const { configuration, index: configurationIndex } = node.raft.configurationAt(index);
-      node.snapshot = { lastIncludedIndex: index, lastIncludedTerm: node.raft.termAt(index) ?? 0, configuration, configurationIndex };
+      node.snapshot = {
+        lastIncludedIndex: index,
+        lastIncludedTerm: node.raft.termAt(index) ?? 0,
+        configuration,
+        configurationIndex,
+      };
       node.raft.snapshotTaken(node.now, node.snapshot);
       this.#say(`${id}: snapshot at ${formatPosition({ index, term: node.snapshot.lastIncludedTerm })}`);
     });
@@ -390,15 +473,26 @@ export class GoldenCluster {
   #inject(plain: string[], named: Map<string, string>): void {
     const [link = "", type = ""] = plain;
     const [from = "", to = ""] = link.split("->");
-    const fields = Object.fromEntries([...named].map(([name, value]) => [name, value === "true" ? true : value === "false" ? false : value === "null" ? null : Number(value)]));
+    const fields = Object.fromEntries(
+      [...named].map(([name, value]) => [
+        name,
+        value === "true" ? true : value === "false" ? false : value === "null" ? null : Number(value),
+      ]),
+    );
     const entries = (named.get("entries") ?? "").split(",").filter((each) => each !== "");
     const parsed = entries.map((each): Entry => {
       const [position = "", what = ""] = each.split(":");
       const [index = 0, term = 0] = position.split("/").map(Number);
-      if (what.startsWith("conf.")) return { index, term, type: "configuration", data: encodeConfiguration(configurationOf(what.slice(5).split("."))) };
+      if (what.startsWith("conf."))
+        return { index, term, type: "configuration", data: encodeConfiguration(configurationOf(what.slice(5).split("."))) };
       return { index, term, type: what === "badconf" ? "configuration" : "command", data: bytes(what) };
     });
-    const message = { type, ...fields, ...(type === "AppendEntries" ? { entries: parsed } : {}), ...(type === "InstallSnapshot" ? { data: new Uint8Array(Number(named.get("bytes") ?? 0)) } : {}) } as unknown as Message;
+    const message = {
+      type,
+      ...fields,
+      ...(type === "AppendEntries" ? { entries: parsed } : {}),
+      ...(type === "InstallSnapshot" ? { data: new Uint8Array(Number(named.get("bytes") ?? 0)) } : {}),
+    } as unknown as Message;
     this.#input(to, (node) => node.raft.receive(node.now, from, message));
   }
 
@@ -425,6 +519,7 @@ export class GoldenCluster {
   }
 
   #progress(id: MemberId): void {
-    for (const peer of this.#node(id).raft.progress.values()) this.#say(`${peer.id}: ${peer.state} match=${peer.matchIndex} next=${peer.nextIndex} inflight=${peer.inflight.length}`);
+    for (const peer of this.#node(id).raft.progress.values())
+      this.#say(`${peer.id}: ${peer.state} match=${peer.matchIndex} next=${peer.nextIndex} inflight=${peer.inflight.length}`);
   }
 }

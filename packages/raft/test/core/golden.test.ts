@@ -26,7 +26,9 @@ export function replay(script: string): string {
 }
 
 describe("golden scripts of the core", () => {
-  for (const name of readdirSync(folder).filter((each) => each.endsWith(".txt")).sort()) {
+  for (const name of readdirSync(folder)
+    .filter((each) => each.endsWith(".txt"))
+    .sort()) {
     it(name.replace(/\.txt$/, "").replaceAll("-", " "), async () => {
       const path = fileURLToPath(new URL(name, folder));
       await expect(replay(readFileSync(path, "utf8"))).toMatchFileSnapshot(path);

@@ -7,7 +7,15 @@ const first = Number(process.env["CORE_FIRST_SEED"] ?? 1);
 
 describe("the core in random worlds", () => {
   it(`keeps every rule of Figure 3 over ${seeds} seeds, and makes progress when the faults stop`, () => {
-    const total: Counters = { elections: 0, commits: 0, crashes: 0, truncations: 0, snapshotsInstalled: 0, readsConfirmed: 0, steps: 0 };
+    const total: Counters = {
+      elections: 0,
+      commits: 0,
+      crashes: 0,
+      truncations: 0,
+      snapshotsInstalled: 0,
+      readsConfirmed: 0,
+      steps: 0,
+    };
     for (let seed = first; seed < first + seeds; seed += 1) {
       const cluster = new RandomCluster(seed);
       try {

@@ -3,7 +3,17 @@
  * and lose what was not durable, logs are compacted and snapshots sent. No disk format, no transport: this is the cheapest
  * tier that can refute the algorithm itself. After every step the rules of Figure 3 are checked over all nodes.
  */
-import { type Entry, type HardState, type LogPosition, majority, type MemberId, type Message, type PersistBatch, Raft, type SnapshotMetadata } from "../../src/core/index.js";
+import {
+  type Entry,
+  type HardState,
+  type LogPosition,
+  type MemberId,
+  type Message,
+  majority,
+  type PersistBatch,
+  Raft,
+  type SnapshotMetadata,
+} from "../../src/core/index.js";
 import { configurationOf } from "./golden-cluster.js";
 
 /** A small generator of random numbers (mulberry32): the same seed gives the same run. */
@@ -51,7 +61,15 @@ export interface Counters {
 const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
 
 export class RandomCluster {
-  readonly counters: Counters = { elections: 0, commits: 0, crashes: 0, truncations: 0, snapshotsInstalled: 0, readsConfirmed: 0, steps: 0 };
+  readonly counters: Counters = {
+    elections: 0,
+    commits: 0,
+    crashes: 0,
+    truncations: 0,
+    snapshotsInstalled: 0,
+    readsConfirmed: 0,
+    steps: 0,
+  };
   readonly #random: () => number;
   readonly #nodes: Node[] = [];
   #flight: { from: MemberId; to: MemberId; message: Message }[] = [];
@@ -77,8 +95,22 @@ export class RandomCluster {
     const configuration = configurationOf(ids, learners, outgoing);
     for (const id of [...ids, ...learners]) {
       const snapshot = { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration, configurationIndex: 0 };
-      const disk: Disk = { hardState: { currentTerm: 0, votedFor: null, commitIndex: 0 }, snapshot, logStart: { index: 0, term: 0 }, entries: [] };
-      this.#nodes.push({ id, disk, raft: this.#start(id, disk), batches: [], down: false, applied: new Map(), votes: new Map(), incoming: null });
+      const disk: Disk = {
+        hardState: { currentTerm: 0, votedFor: null, commitIndex: 0 },
+        snapshot,
+        logStart: { index: 0, term: 0 },
+        entries: [],
+      };
+      this.#nodes.push({
+        id,
+        disk,
+        raft: this.#start(id, disk),
+        batches: [],
+        down: false,
+        applied: new Map(),
+        votes: new Map(),
+        incoming: null,
+      });
     }
   }
 
@@ -93,7 +125,13 @@ export class RandomCluster {
   #start(id: MemberId, disk: Disk): Raft {
     return new Raft({
       id,
-      options: { maxEntriesPerMessage: 3, maxInflightMessages: 4, snapshotChunkBytes: 8, maxUnappliedEntries: 5, heartbeatIntervalMicros: 100_000 },
+      options: {
+        maxEntriesPerMessage: 3,
+        maxInflightMessages: 4,
+        snapshotChunkBytes: 8,
+        maxUnappliedEntries: 5,
+        heartbeatIntervalMicros: 100_000,
+      },
       random: this.#random,
       now: this.#now,
       hardState: disk.hardState,
@@ -181,7 +219,12 @@ export class RandomCluster {
     if (node.down || node.raft.lastApplied <= node.raft.snapshot.lastIncludedIndex) return;
     const index = node.raft.lastApplied;
     const { configuration, index: configurationIndex } = node.raft.configurationAt(index);
-    const metadata = { lastIncludedIndex: index, lastIncludedTerm: node.raft.termAt(index) ?? 0, configuration, configurationIndex };
+    const metadata = {
+      lastIncludedIndex: index,
+      lastIncludedTerm: node.raft.termAt(index) ?? 0,
+      configuration,
+      configurationIndex,
+    };
     this.#snapshotsAt.set(`${index}/${metadata.lastIncludedTerm}`, metadata);
     node.disk.snapshot = metadata;
     this.#input(node, () => {
@@ -225,7 +268,14 @@ export class RandomCluster {
         const whole = 20;
         const size = Math.min(request.maxBytes, whole - request.offset);
         const known = this.#snapshotsAt.has(`${request.lastIncludedIndex}/${request.lastIncludedTerm}`);
-        node.raft.snapshotChunkRead(this.#now, request.to, request.lastIncludedIndex, request.offset, known && size >= 0 ? new Uint8Array(size) : null, request.offset + size >= whole);
+        node.raft.snapshotChunkRead(
+          this.#now,
+          request.to,
+          request.lastIncludedIndex,
+          request.offset,
+          known && size >= 0 ? new Uint8Array(size) : null,
+          request.offset + size >= whole,
+        );
       }
       for (const request of output.snapshotWrites) {
         const { lastIncludedIndex, lastIncludedTerm, offset, data, done } = request;
@@ -241,10 +291,16 @@ export class RandomCluster {
             this.counters.snapshotsInstalled += 1;
             // The snapshot's file is durable before the core hears of it; a crash now finds it on the disk.
             node.disk.snapshot = metadata;
-            const matching = node.disk.entries.find((entry) => entry.index === lastIncludedIndex && entry.term === lastIncludedTerm);
-            node.disk.entries = matching === undefined ? [] : node.disk.entries.filter((entry) => entry.index > lastIncludedIndex);
+            const matching = node.disk.entries.find(
+              (entry) => entry.index === lastIncludedIndex && entry.term === lastIncludedTerm,
+            );
+            node.disk.entries =
+              matching === undefined ? [] : node.disk.entries.filter((entry) => entry.index > lastIncludedIndex);
             node.disk.logStart = { index: lastIncludedIndex, term: lastIncludedTerm };
-            node.disk.hardState = { ...node.disk.hardState, commitIndex: Math.max(node.disk.hardState.commitIndex, lastIncludedIndex) };
+            node.disk.hardState = {
+              ...node.disk.hardState,
+              commitIndex: Math.max(node.disk.hardState.commitIndex, lastIncludedIndex),
+            };
           }
         }
       }
@@ -255,7 +311,8 @@ export class RandomCluster {
 
   #noteSent(node: Node, to: MemberId, message: Message): void {
     // The promise ledger: a vote or acknowledgement that leaves must be backed by what the disk holds now.
-    if (message.term > node.disk.hardState.currentTerm) this.#fail(`${node.id} spoke in term ${message.term} before it was durable`);
+    if (message.term > node.disk.hardState.currentTerm)
+      this.#fail(`${node.id} spoke in term ${message.term} before it was durable`);
     if (message.type === "RequestVoteResponse" && message.voteGranted) this.#noteVote(node, message.term, to);
     if (message.type === "RequestVote") this.#noteVote(node, message.term, node.id);
     if (message.type === "AppendEntriesResponse" && message.success && message.term === node.disk.hardState.currentTerm) {
@@ -268,8 +325,10 @@ export class RandomCluster {
 
   #noteVote(node: Node, term: number, candidate: MemberId): void {
     const before = node.votes.get(term);
-    if (before !== undefined && before !== candidate) this.#fail(`${node.id} voted for ${before} and ${candidate} in term ${term}`);
-    if (node.disk.hardState.currentTerm === term && node.disk.hardState.votedFor !== candidate) this.#fail(`${node.id}'s vote for ${candidate} in term ${term} is not on its disk`);
+    if (before !== undefined && before !== candidate)
+      this.#fail(`${node.id} voted for ${before} and ${candidate} in term ${term}`);
+    if (node.disk.hardState.currentTerm === term && node.disk.hardState.votedFor !== candidate)
+      this.#fail(`${node.id}'s vote for ${candidate} in term ${term} is not on its disk`);
     node.votes.set(term, candidate);
   }
 
@@ -282,8 +341,10 @@ export class RandomCluster {
     const leader = this.#nodes.find((node) => node.id === id);
     for (const [index, print] of this.#committed) {
       const entry = leader?.raft.entryAt(index);
-      if (entry === undefined || (entry === null && index > (leader?.raft.logStart.index ?? 0))) this.#fail(`leader completeness: ${id} of term ${term} misses ${index}`);
-      if (entry !== null && fingerprint(entry) !== print) this.#fail(`leader completeness: ${id} of term ${term} has another entry at ${index}`);
+      if (entry === undefined || (entry === null && index > (leader?.raft.logStart.index ?? 0)))
+        this.#fail(`leader completeness: ${id} of term ${term} misses ${index}`);
+      if (entry !== null && fingerprint(entry) !== print)
+        this.#fail(`leader completeness: ${id} of term ${term} has another entry at ${index}`);
     }
   }
 
@@ -295,8 +356,14 @@ export class RandomCluster {
       const term = node.raft.termAt(index);
       for (const group of [voters, votersOutgoing]) {
         if (group.length === 0) continue;
-        const holding = this.#nodes.filter((each) => group.includes(each.id) && (each.disk.snapshot.lastIncludedIndex >= index || each.disk.entries.some((entry) => entry.index === index && entry.term === term)));
-        if (holding.length < majority(group.length)) this.#fail(`${node.id} committed ${index} durable on ${holding.length} of ${group.length}`);
+        const holding = this.#nodes.filter(
+          (each) =>
+            group.includes(each.id) &&
+            (each.disk.snapshot.lastIncludedIndex >= index ||
+              each.disk.entries.some((entry) => entry.index === index && entry.term === term)),
+        );
+        if (holding.length < majority(group.length))
+          this.#fail(`${node.id} committed ${index} durable on ${holding.length} of ${group.length}`);
       }
       this.counters.commits += 1;
     }
@@ -305,14 +372,16 @@ export class RandomCluster {
       if (entry === null) continue;
       const print = fingerprint(entry);
       const known = this.#committed.get(index);
-      if (known !== undefined && known !== print) this.#fail(`state machine safety: ${node.id} committed another entry at ${index}`);
+      if (known !== undefined && known !== print)
+        this.#fail(`state machine safety: ${node.id} committed another entry at ${index}`);
       this.#committed.set(index, print);
       if (index > this.#highestCommitted) this.#highestCommitted = index;
     }
   }
 
   #apply(node: Node, entry: Entry): void {
-    if (this.#committed.get(entry.index) !== fingerprint(entry)) this.#fail(`${node.id} applies something else at ${entry.index}`);
+    if (this.#committed.get(entry.index) !== fingerprint(entry))
+      this.#fail(`${node.id} applies something else at ${entry.index}`);
     if (node.applied.has(entry.index)) this.#fail(`${node.id} applies ${entry.index} twice`);
     node.applied.set(entry.index, fingerprint(entry));
   }
@@ -320,7 +389,8 @@ export class RandomCluster {
   #checkRead(node: Node, id: number, index: number): void {
     this.counters.readsConfirmed += 1;
     const atLeast = this.#reads.get(`${node.id}/${id}`) ?? 0;
-    if (index < atLeast) this.#fail(`stale read on ${node.id}: may be answered at ${index}, but ${atLeast} was committed before it began`);
+    if (index < atLeast)
+      this.#fail(`stale read on ${node.id}: may be answered at ${index}, but ${atLeast} was committed before it began`);
   }
 
   #writeBatch(node: Node, batch: PersistBatch | undefined): void {
@@ -358,7 +428,8 @@ export class RandomCluster {
           const [a, b] = [one.raft.entryAt(index), other.raft.entryAt(index)];
           if (a === null || b === null) break;
           if (a.term === b.term) agreed = true;
-          if (agreed && fingerprint(a) !== fingerprint(b)) this.#fail(`log matching: ${one.id} and ${other.id} differ at ${index}`);
+          if (agreed && fingerprint(a) !== fingerprint(b))
+            this.#fail(`log matching: ${one.id} and ${other.id} differ at ${index}`);
         }
       }
     }
@@ -386,6 +457,8 @@ export class RandomCluster {
       }
       if (this.#nodes.every((node) => node.raft.lastApplied === leader.raft.lastApplied)) return;
     }
-    this.#fail(`no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}`).join("; ")}`);
+    this.#fail(
+      `no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}`).join("; ")}`,
+    );
   }
 }

@@ -11,21 +11,59 @@ const term = number;
 
 const entriesAfter = (prevLogIndex: number): fc.Arbitrary<Entry[]> =>
   fc
-    .array(fc.record({ term, type: fc.constantFrom("noop" as const, "command" as const, "configuration" as const), data: bytes }), { maxLength: 8 })
+    .array(
+      fc.record({ term, type: fc.constantFrom("noop" as const, "command" as const, "configuration" as const), data: bytes }),
+      { maxLength: 8 },
+    )
     .map((list) => list.map((entry, place) => ({ index: prevLogIndex + 1 + place, ...entry })));
 
 const message: fc.Arbitrary<Message> = fc.oneof(
-  fc.record({ type: fc.constant("RequestPreVote" as const), term, proposedTerm: number, lastLogIndex: number, lastLogTerm: number }),
+  fc.record({
+    type: fc.constant("RequestPreVote" as const),
+    term,
+    proposedTerm: number,
+    lastLogIndex: number,
+    lastLogTerm: number,
+  }),
   fc.record({ type: fc.constant("RequestPreVoteResponse" as const), term, proposedTerm: number, voteGranted: flag }),
-  fc.record({ type: fc.constant("RequestVote" as const), term, lastLogIndex: number, lastLogTerm: number, leadershipTransfer: flag }),
+  fc.record({
+    type: fc.constant("RequestVote" as const),
+    term,
+    lastLogIndex: number,
+    lastLogTerm: number,
+    leadershipTransfer: flag,
+  }),
   fc.record({ type: fc.constant("RequestVoteResponse" as const), term, voteGranted: flag }),
   number.chain((prevLogIndex) =>
-    fc.record({ type: fc.constant("AppendEntries" as const), term, prevLogIndex: fc.constant(prevLogIndex), prevLogTerm: number, entries: entriesAfter(prevLogIndex), leaderCommit: number }),
+    fc.record({
+      type: fc.constant("AppendEntries" as const),
+      term,
+      prevLogIndex: fc.constant(prevLogIndex),
+      prevLogTerm: number,
+      entries: entriesAfter(prevLogIndex),
+      leaderCommit: number,
+    }),
   ),
-  fc.record({ type: fc.constant("AppendEntriesResponse" as const), term, success: flag, prevLogIndex: number, matchIndex: number, hintIndex: number, hintTerm: number }),
+  fc.record({
+    type: fc.constant("AppendEntriesResponse" as const),
+    term,
+    success: flag,
+    prevLogIndex: number,
+    matchIndex: number,
+    hintIndex: number,
+    hintTerm: number,
+  }),
   fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number }),
   fc.record({ type: fc.constant("HeartbeatResponse" as const), term, readRound: number }),
-  fc.record({ type: fc.constant("InstallSnapshot" as const), term, lastIncludedIndex: number, lastIncludedTerm: number, offset: number, data: bytes, done: flag }),
+  fc.record({
+    type: fc.constant("InstallSnapshot" as const),
+    term,
+    lastIncludedIndex: number,
+    lastIncludedTerm: number,
+    offset: number,
+    data: bytes,
+    done: flag,
+  }),
   fc.record({
     type: fc.constant("InstallSnapshotResponse" as const),
     term,
@@ -36,7 +74,12 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   }),
   fc.record({ type: fc.constant("ReadIndexRequest" as const), term, requestId: number }),
   fc.record({ type: fc.constant("ReadIndexResponse" as const), term, requestId: number, readIndex: fc.option(number) }),
-  fc.record({ type: fc.constant("ProposeRequest" as const), term, requestId: number, commands: fc.array(bytes, { maxLength: 6 }) }),
+  fc.record({
+    type: fc.constant("ProposeRequest" as const),
+    term,
+    requestId: number,
+    commands: fc.array(bytes, { maxLength: 6 }),
+  }),
   fc.record({
     type: fc.constant("ProposeResponse" as const),
     term,
@@ -59,7 +102,13 @@ test("every message comes back as it went", () => {
 test("the notes of the runtime come back as they went", () => {
   const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true };
   expect(decodePayload(encodePeerLog(4, peerLog))).toEqual({ ok: true, kind: "peerLog", group: 4, peerLog });
-  const notice = { founded: true, records: [{ name: "a", incarnation: 2n ** 64n - 1n }, { name: "ö", incarnation: 0n }] };
+  const notice = {
+    founded: true,
+    records: [
+      { name: "a", incarnation: 2n ** 64n - 1n },
+      { name: "ö", incarnation: 0n },
+    ],
+  };
   expect(decodePayload(encodeFoundingNotice(notice))).toEqual({ ok: true, kind: "founding", notice });
 });
 
@@ -79,7 +128,8 @@ test("a payload that is cut anywhere, or has a byte too many, is refused", () =>
 test("rubbish and flipped bits never throw, and what is accepted is encoded to the same bytes", () => {
   const check = (payload: Uint8Array): void => {
     const decoded = decodePayload(payload);
-    if (decoded.ok && decoded.kind === "message") expect(Array.from(encodeMessage(decoded.group, decoded.message))).toEqual(Array.from(payload));
+    if (decoded.ok && decoded.kind === "message")
+      expect(Array.from(encodeMessage(decoded.group, decoded.message))).toEqual(Array.from(payload));
     else if (!decoded.ok) expect(decoded.reason).not.toBe("");
   };
   fc.assert(fc.property(fc.uint8Array({ maxLength: 120 }), check), { numRuns: 5000 });

@@ -1,0 +1,89 @@
+/** A write-ahead log on a disk of arrays, opened, written and opened again in one breath. */
+import type { Entry, HardState, LogPosition } from "../../../src/core/index.js";
+import type { GroupLog, RecoveredGroup } from "../../../src/runtime/log-store.js";
+import type { Clock } from "../../../src/runtime/ports.js";
+import type { Owner } from "../../../src/runtime/storage/segment.js";
+import { openLog, type WriteAheadLog } from "../../../src/runtime/storage/write-ahead-log.js";
+import { runTask } from "../../../src/runtime/task.js";
+import type { BytesDisk } from "./bytes-disk.js";
+
+export const OWNER: Owner = { clusterId: new Uint8Array(16).fill(7), name: "a", incarnation: 42n };
+export const SEGMENT_BYTES = 64 * 1024;
+export const EMPTY: RecoveredGroup = {
+  hardState: { currentTerm: 0, votedFor: null, commitIndex: 0 },
+  start: { index: 0, term: 0 },
+  entries: [],
+};
+
+/** A clock that stands still; its timers are fired by hand. */
+export class StillClock implements Clock {
+  readonly timers: (() => void)[] = [];
+  now(): number {
+    return 0;
+  }
+  setTimer(_at: number, callback: () => void): { timer: unknown } {
+    this.timers.push(callback);
+    return { timer: callback };
+  }
+  clearTimer(): void {}
+  setImmediate(callback: () => void): void {
+    callback();
+  }
+}
+
+export class Opened {
+  readonly log: WriteAheadLog;
+  readonly found: RecoveredGroup;
+  readonly torn: boolean;
+  readonly clock: StillClock;
+  readonly durable: number[] = [];
+  readonly errors: string[] = [];
+  readonly group: GroupLog;
+  #ticket = 0;
+
+  constructor(log: WriteAheadLog, found: RecoveredGroup, torn: boolean, clock: StillClock) {
+    this.log = log;
+    this.found = found;
+    this.torn = torn;
+    this.clock = clock;
+    this.group = log.forGroup(0, {
+      onDurable: (ticket) => this.durable.push(ticket),
+      onError: (error, fatal) => this.errors.push(`${error.code}${fatal ? " fatal" : ""}`),
+    });
+  }
+
+  append(
+    hardState: HardState,
+    entries: readonly Entry[],
+    logStart: { position: LogPosition; keepSuffix: boolean } | null = null,
+  ): void {
+    this.#ticket += 1;
+    this.group.append({ ticket: this.#ticket, hardState, hardStateChanged: true, logStart, entries });
+  }
+}
+
+/** Throws what the log throws. */
+export function open(disk: BytesDisk, owner = OWNER, segmentBytes = SEGMENT_BYTES): Opened {
+  const clock = new StillClock();
+  let opened: Opened | null = null;
+  let failure: Error | null = null;
+  runTask(
+    () => openLog({ disk, clock, owner, segmentBytes }),
+    (error, result) => {
+      failure = error;
+      if (result !== null) opened = new Opened(result.log, result.groups.get(0) ?? EMPTY, result.torn, clock);
+    },
+  );
+  if (failure !== null) throw failure as Error;
+  if (opened === null) throw new Error("the log did not open at once");
+  return opened;
+}
+
+export function entry(index: number, term: number, data: Uint8Array | string = `entry ${index} of term ${term}`): Entry {
+  const bytes = typeof data === "string" ? Uint8Array.from(data, (letter) => letter.charCodeAt(0)) : data;
+  return { index, term, type: "command", data: bytes };
+}
+
+export function state(currentTerm: number, votedFor: string | null = "a#0", commitIndex = 0): HardState {
+  return { currentTerm, votedFor, commitIndex };
+}

@@ -1,0 +1,460 @@
+/** The write-ahead log: what goes in comes out, and what every kind of damage gets (storage rules WAL1 to WAL20). */
+import { describe, expect, test } from "vitest";
+import type { Entry } from "../../../src/core/index.js";
+import { LogDamage } from "../../../src/runtime/storage/recovery.js";
+import { decodeSegmentHeader, encodeSegmentHeader, segmentPath } from "../../../src/runtime/storage/segment.js";
+import { BytesDisk } from "./bytes-disk.js";
+import { EMPTY, entry, type Opened, OWNER, open, SEGMENT_BYTES, state } from "./log-bench.js";
+
+const SECTOR = 512;
+
+/** Three batches in one segment, and where each begins and ends. */
+function threeBatches(last: readonly Entry[] = [entry(4, 2), entry(5, 2, new Uint8Array(1500).fill(9))]): {
+  disk: BytesDisk;
+  path: string;
+  ends: number[];
+  log: Opened;
+} {
+  const disk = new BytesDisk();
+  const log = open(disk);
+  const path = segmentPath(1);
+  const ends: number[] = [4096];
+  const end = (): void => {
+    const bytes = disk.bytesOf(path);
+    let at = bytes.length;
+    while (at > 0 && bytes[at - 1] === 0) at -= 1;
+    ends.push(Math.ceil(at / SECTOR) * SECTOR);
+  };
+  log.append(state(1), [entry(1, 1), entry(2, 1)]);
+  end();
+  log.append(state(1, "a#0", 1), [entry(3, 1)]);
+  end();
+  log.append(state(2, "b#1", 2), last);
+  end();
+  expect(log.durable).toEqual([1, 2, 3]);
+  return { disk, path, ends, log };
+}
+
+const terms = (entries: readonly Entry[]): string => entries.map(({ index, term }) => `${index}:${term}`).join(" ");
+
+describe("what goes in comes out", () => {
+  test("a fresh log is empty, and stays so over starts", () => {
+    const disk = new BytesDisk();
+    for (let start = 0; start < 3; start += 1) {
+      const log = open(disk);
+      expect(log.found).toEqual(EMPTY);
+      expect(log.torn).toBe(false);
+    }
+  });
+
+  test("entries, hard state, replaced entries and a new start", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    log.append(state(1), [entry(1, 1), entry(2, 1), entry(3, 1)]);
+    log.append(state(2, "b#1", 1), [entry(2, 2)]);
+    log.append(state(3, null, 1), []);
+    expect(open(disk.copy()).found).toEqual({
+      hardState: state(3, null, 1),
+      start: { index: 0, term: 0 },
+      entries: [entry(1, 1), entry(2, 2)],
+    });
+    log.append(state(3, null, 9), [], { position: { index: 9, term: 3 }, keepSuffix: false });
+    log.append(state(3, null, 9), [entry(10, 3), entry(11, 3)]);
+    log.append(state(3, null, 10), [], { position: { index: 10, term: 3 }, keepSuffix: true });
+    expect(open(disk).found).toEqual({ hardState: state(3, null, 10), start: { index: 10, term: 3 }, entries: [entry(11, 3)] });
+  });
+
+  test("over many starts, segments and sizes", () => {
+    const disk = new BytesDisk();
+    const written: Entry[] = [];
+    for (let start = 0; start < 12; start += 1) {
+      const log = open(disk);
+      expect(terms(log.found.entries)).toBe(terms(written));
+      expect(log.found.entries).toEqual(written);
+      for (let batch = 0; batch < 9; batch += 1) {
+        const fresh: Entry[] = [];
+        for (let each = 0; each <= (start * 7 + batch * 3) % 5; each += 1)
+          fresh.push(
+            entry(
+              written.length + fresh.length + 1,
+              start + 1,
+              new Uint8Array((start * 997 + batch * 4099 + each * 31) % 20_000).fill(batch),
+            ),
+          );
+        log.append(state(start + 1, "a#0", written.length), fresh);
+        written.push(...fresh);
+      }
+    }
+    expect([...disk.files.keys()].length).toBeGreaterThan(20);
+  });
+
+  test("an entry larger than a segment gets a segment of its own", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    const large = entry(2, 1, new Uint8Array(5 * SEGMENT_BYTES).fill(3));
+    log.append(state(1), [entry(1, 1)]);
+    log.append(state(1), [large]);
+    log.append(state(1), [entry(3, 1)]);
+    expect(open(disk).found.entries).toEqual([entry(1, 1), large, entry(3, 1)]);
+  });
+
+  test("one batch is one write and one sync", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    disk.operations.length = 0;
+    log.append(state(1), [entry(1, 1), entry(2, 1), entry(3, 1)]);
+    expect(disk.operations.map(({ kind }) => kind)).toEqual(["write", "sync"]);
+  });
+});
+
+describe("a write that was cut short (D1, D2, D3) is left out, and nothing else", () => {
+  const without = "1:1 2:1 3:1";
+
+  test("cut at every byte of the last batch", () => {
+    const { disk, path, ends } = threeBatches();
+    const [, , start = 0, end = 0] = ends;
+    const whole = disk.bytesOf(path);
+    let last = end;
+    while (whole[last - 1] === 0) last -= 1;
+    for (let at = start; at < last; at += 1) {
+      // In the middle of a gap a cut is the same as at its beginning.
+      if (at > start && whole.subarray(at - 64, at + 64).every((byte) => byte === 0)) continue;
+      const damaged = disk.copy();
+      damaged.bytesOf(path).fill(0, at);
+      const log = open(damaged);
+      expect(terms(log.found.entries), `cut at ${at - start}`).toBe(without);
+      expect(log.found.hardState).toEqual(state(1, "a#0", 1));
+      expect(log.torn).toBe(at > start);
+    }
+  });
+
+  test("every sector of the last batch missing alone, and every set of sectors of a small one", () => {
+    const { disk, path, ends } = threeBatches();
+    const [, , start = 0, end = 0] = ends;
+    const whole = disk.bytesOf(path);
+    const used: number[] = [];
+    for (let at = start; at < end; at += SECTOR) if (whole.subarray(at, at + SECTOR).some((byte) => byte !== 0)) used.push(at);
+    expect(used.length).toBeGreaterThan(4);
+    for (let set = 1; set < 2 ** used.length; set += 1) {
+      const damaged = disk.copy();
+      used.forEach((at, place) => {
+        if ((set >> place) % 2 === 1) damaged.bytesOf(path).fill(0, at, at + SECTOR);
+      });
+      const log = open(damaged);
+      expect(terms(log.found.entries)).toBe(without);
+    }
+  });
+
+  test("also when the entries hold nothing but zeros", () => {
+    const zeros = [entry(4, 2, new Uint8Array(5000)), entry(5, 2, new Uint8Array(700).fill(1))];
+    const { disk, path, ends } = threeBatches(zeros);
+    expect(open(disk.copy()).found.entries.slice(3)).toEqual(zeros);
+    const [, , start = 0, end = 0] = ends;
+    const whole = disk.bytesOf(path);
+    for (let at = start; at < end; at += SECTOR) {
+      if (whole.subarray(at, at + SECTOR).every((byte) => byte === 0)) continue;
+      const damaged = disk.copy();
+      damaged.bytesOf(path).fill(0, at, at + SECTOR);
+      expect(terms(open(damaged).found.entries)).toBe(without);
+    }
+  });
+
+  test("the log goes on after the cut, and a second start finds the same (D33)", () => {
+    const { disk, path, ends } = threeBatches();
+    disk.bytesOf(path).fill(0, (ends[2] ?? 0) + SECTOR);
+    const log = open(disk);
+    log.append(state(3, "c#2", 2), [entry(4, 3)]);
+    for (let start = 0; start < 3; start += 1) {
+      const again = open(disk);
+      expect(again.found).toEqual({
+        hardState: state(3, "c#2", 2),
+        start: { index: 0, term: 0 },
+        entries: [entry(1, 1), entry(2, 1), entry(3, 1), entry(4, 3)],
+      });
+      expect(again.torn).toBe(false);
+    }
+  });
+
+  test("a start that is killed at any of its operations leaves the same log to the next one", () => {
+    const { disk, path, ends } = threeBatches();
+    disk.bytesOf(path).fill(0, (ends[2] ?? 0) + SECTOR);
+    const expected = open(disk.copy()).found;
+    for (const complete of [false, true]) {
+      const base = complete ? threeBatches().disk : disk;
+      const wanted = complete ? open(base.copy()).found : expected;
+      for (let kill = 0; ; kill += 1) {
+        const killed = base.copy();
+        let left = kill;
+        killed.before = () => {
+          left -= 1;
+          return left < 0 ? "EIO" : null;
+        };
+        let finished = true;
+        try {
+          open(killed);
+        } catch {
+          finished = false;
+        }
+        expect(open(killed.copy()).found).toEqual(wanted);
+        if (finished) {
+          expect(kill).toBeGreaterThan(5);
+          break;
+        }
+      }
+    }
+  });
+});
+
+describe("damage is never taken for a cut: the log is not opened, and not touched", () => {
+  function refused(disk: BytesDisk, what: string): void {
+    const before = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]));
+    expect(() => open(disk), what).toThrow(LogDamage);
+    expect([...disk.files.keys()], what).toEqual([...before.keys()]);
+    for (const [path, bytes] of disk.files) expect(Buffer.compare(bytes, before.get(path) ?? new Uint8Array(0)), `${what}: ${path}`).toBe(0);
+  }
+
+  test("any flipped bit in a batch that others follow (D4, D5, D7)", () => {
+    const { disk, path, ends } = threeBatches();
+    const [start = 0, end = 0] = ends;
+    const whole = disk.bytesOf(path);
+    let inGaps = 0;
+    let flips = 0;
+    for (let at = start; at < end; at += 1) {
+      if (at % 97 !== 0 && whole.subarray(Math.max(start, at - 64), at + 64).every((byte) => byte === 0)) continue;
+      const damaged = disk.copy();
+      damaged.bytesOf(path)[at] = (whole[at] ?? 0) ^ (1 << (at % 8));
+      flips += 1;
+      try {
+        refused(damaged, `byte ${at - start}`);
+      } catch (error) {
+        // Bytes between records mean nothing; then the log must be whole.
+        expect(whole[at], String(error)).toBe(0);
+        expect(terms(open(damaged).found.entries)).toBe("1:1 2:1 3:1 4:2 5:2");
+        inGaps += 1;
+      }
+    }
+    expect(flips - inGaps).toBeGreaterThan(400);
+  });
+
+  test("a sector of zeros in the middle (D4)", () => {
+    const { disk, path, ends } = threeBatches();
+    const damaged = disk.copy();
+    damaged.bytesOf(path).fill(0, ends[0], (ends[0] ?? 0) + SECTOR);
+    refused(damaged, "first sector of the first batch");
+    const middle = disk.copy();
+    middle.bytesOf(path).fill(0, ends[1], ends[2]);
+    refused(middle, "the whole second batch");
+  });
+
+  test("any flipped bit in the last batch, which somebody may have been told of (D6)", () => {
+    const { disk, path, ends } = threeBatches();
+    const [, , start = 0, end = 0] = ends;
+    const whole = disk.bytesOf(path);
+    let refusals = 0;
+    for (let at = start; at < end; at += 1) {
+      if (at % 97 !== 0 && whole.subarray(Math.max(start, at - 64), at + 64).every((byte) => byte === 0)) continue;
+      const damaged = disk.copy();
+      damaged.bytesOf(path)[at] = (whole[at] ?? 0) ^ (1 << (at % 8));
+      let found: string;
+      try {
+        found = terms(open(damaged).found.entries);
+      } catch (error) {
+        expect(error).toBeInstanceOf(LogDamage);
+        refusals += 1;
+        continue;
+      }
+      expect(found, `byte ${at - start}`).toBe("1:1 2:1 3:1 4:2 5:2");
+    }
+    expect(refusals).toBeGreaterThan(1500);
+  });
+
+  test("a batch at another's place, an older segment in place of a newer one (D8, D10)", () => {
+    const { disk, path, ends } = threeBatches();
+    const [first = 0, second = 0, third = 0] = ends;
+    const moved = disk.copy();
+    moved.bytesOf(path).copyWithin(second, first, first + third - second);
+    refused(moved, "a batch written elsewhere");
+    open(disk).append(state(4), [entry(6, 4)]);
+    const replayed = disk.copy();
+    replayed.files.set(segmentPath(2), replayed.bytesOf(segmentPath(1)).slice());
+    refused(replayed, "an old segment under a new name");
+  });
+
+  test("a batch that was lost before a later segment begins (D9)", () => {
+    const { disk, path, ends } = threeBatches();
+    const log = open(disk);
+    log.append(state(4), [entry(6, 4)]);
+    // The second segment repeats what followed the last mark, so what the first must hold ends with the second batch.
+    const lost = disk.copy();
+    lost.bytesOf(path).fill(0, ends[1]);
+    refused(lost, "the second batch");
+  });
+
+  test("a segment that is missing in the middle, and one that is missing at the end", () => {
+    const disk = new BytesDisk();
+    for (let start = 1; start <= 4; start += 1) open(disk).append(state(start), [entry(start, start)]);
+    const middle = disk.copy();
+    middle.files.delete(segmentPath(2));
+    refused(middle, "the second of four");
+  });
+
+  test("a header of a segment", () => {
+    const { disk, path } = threeBatches();
+    for (const at of [0, 5, 20, 60]) {
+      const damaged = disk.copy();
+      const bytes = damaged.bytesOf(path);
+      bytes[at] = (bytes[at] ?? 0) ^ 4;
+      expect(() => open(damaged)).toThrow();
+    }
+  });
+});
+
+describe("whose log it is", () => {
+  test("another cluster's, another node's, another life's", () => {
+    const { disk } = threeBatches();
+    expect(() => open(disk.copy(), { ...OWNER, clusterId: new Uint8Array(16) })).toThrow(/belongs to cluster 07070707/);
+    expect(() => open(disk.copy(), { ...OWNER, name: "b" })).toThrow(/belongs to node a, this is b/);
+    expect(() => open(disk.copy(), { ...OWNER, incarnation: 1n })).toThrow(/another life of node a/);
+  });
+
+  test("one of a newer format", () => {
+    const { disk, path } = threeBatches();
+    const bytes = disk.bytesOf(path);
+    bytes[4] = 2;
+    expect(() => open(disk)).toThrow(/format 2, this version reads up to 1: upgrade/);
+  });
+
+  test("a header comes back as it went", () => {
+    const header = {
+      ...OWNER,
+      id: 5,
+      firstSequence: 77,
+      durableThrough: 90,
+      prevChecksum: 123,
+      groups: new Map([[0, { hardState: state(3, "x#1", 8), start: { index: 4, term: 1 }, last: { index: 9, term: 3 } }]]),
+    };
+    const decoded = decodeSegmentHeader(encodeSegmentHeader(header));
+    expect(decoded.ok && decoded.value.header).toEqual(header);
+  });
+});
+
+describe("errors of the disk", () => {
+  test("a failed sync is the end: nothing is durable, and it is never tried again (WAL12)", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    log.append(state(1), [entry(1, 1)]);
+    disk.before = ({ kind }) => (kind === "sync" ? "EIO" : null);
+    log.append(state(1), [entry(2, 1)]);
+    disk.before = () => null;
+    log.append(state(1), [entry(3, 1)]);
+    expect(log.durable).toEqual([1]);
+    expect(log.errors).toEqual(["EIO fatal"]);
+    expect(log.clock.timers).toEqual([]);
+  });
+
+  test("so is a failed write", () => {
+    const log = open(new BytesDisk());
+    const disk = new BytesDisk();
+    const other = open(disk);
+    disk.before = ({ kind }) => (kind === "write" ? "EIO" : null);
+    other.append(state(1), [entry(1, 1)]);
+    expect(other.errors).toEqual(["EIO fatal"]);
+    expect(log.errors).toEqual([]);
+  });
+
+  test("no space: nothing is durable, and all of it is once there is space (WAL13)", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    disk.before = ({ kind }) => (kind === "write" ? "ENOSPC" : null);
+    log.append(state(1), [entry(1, 1)]);
+    log.append(state(1), [entry(2, 1)]);
+    expect(log.durable).toEqual([]);
+    log.clock.timers.shift()?.();
+    expect(log.errors).toEqual(["ENOSPC", "ENOSPC"]);
+    disk.before = () => null;
+    log.clock.timers.shift()?.();
+    expect(log.durable.at(-1)).toBe(2);
+    expect(terms(open(disk).found.entries)).toBe("1:1 2:1");
+  });
+
+  test("no space for the next segment", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    disk.before = ({ path }) => (path.endsWith(".tmp") ? "ENOSPC" : null);
+    let index = 0;
+    while (log.errors.length === 0) {
+      index += 1;
+      log.append(state(1), [entry(index, 1, new Uint8Array(9000).fill(1))]);
+    }
+    expect(log.durable.length).toBe(index - 1);
+    disk.before = () => null;
+    log.clock.timers.shift()?.();
+    expect(log.durable.at(-1)).toBe(index);
+    expect(open(disk).found.entries.length).toBe(index);
+  });
+
+  test("an error while reading is no end of the log (WAL14)", () => {
+    const { disk, path } = threeBatches();
+    const short = disk.copy();
+    const whole = short.bytesOf(path);
+    short.open = (name, mode, callback) => {
+      BytesDisk.prototype.open.call(short, name, mode, (error, file) => {
+        if (error !== null || file === null || name !== path) return callback(error, file);
+        callback(null, { ...file, size: (done) => done(null, whole.length + 10) });
+      });
+    };
+    expect(() => open(short)).toThrow(/bytes were read at .* check the disk/);
+  });
+});
+
+describe("segments that are not needed any more", () => {
+  /** A log of many segments, most of which are covered by a release. */
+  function released(): { disk: BytesDisk; log: Opened; last: number } {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    let index = 0;
+    for (let batch = 0; batch < 60; batch += 1) {
+      index += 1;
+      log.append(state(1, "a#0", index), [entry(index, 1, new Uint8Array(6000).fill(batch))]);
+      if (batch === 40) log.group.release({ index: 35, term: 1 });
+    }
+    return { disk, log, last: index };
+  }
+
+  test("are removed oldest first, and the log begins where it was released", () => {
+    const { disk, last } = released();
+    const removed = disk.operations
+      .filter(({ kind, path }) => kind === "remove" && path.endsWith(".segment"))
+      .map(({ path }) => path);
+    expect(removed.length).toBeGreaterThan(2);
+    expect([...removed].sort()).toEqual(removed);
+    const found = open(disk).found;
+    expect(found.start).toEqual({ index: 35, term: 1 });
+    expect(found.entries.map(({ index }) => index)).toEqual(Array.from({ length: last - 35 }, (_, place) => 36 + place));
+  });
+
+  test("may have come back after a crash, all or some of them (D20)", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    const before = new Map<string, Uint8Array>();
+    disk.before = ({ kind, path }) => {
+      if (kind === "remove" && path.endsWith(".segment")) before.set(path, disk.bytesOf(path).slice());
+      return null;
+    };
+    for (let index = 1; index <= 60; index += 1) {
+      log.append(state(1, "a#0", index), [entry(index, 1, new Uint8Array(6000).fill(index))]);
+      if (index === 41) log.group.release({ index: 35, term: 1 });
+    }
+    const expected = open(disk.copy()).found;
+    const paths = [...before.keys()];
+    expect(paths.length).toBeGreaterThan(2);
+    for (let set = 0; set < 2 ** Math.min(6, paths.length); set += 1) {
+      const crashed = disk.copy();
+      paths.forEach((path, place) => {
+        if ((set >> place) % 2 === 1) crashed.files.set(path, (before.get(path) ?? new Uint8Array(0)).slice());
+      });
+      const again = open(crashed);
+      expect(again.found).toEqual(expected);
+    }
+  });
+});
