@@ -3,11 +3,12 @@
  * process id and killed by it, when the test is over and also when the test runner itself goes.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 /** A deadline that only catches a hang; no test waits for it when all is well. */
 export const GENEROUS_MS = 60_000;
@@ -134,6 +135,13 @@ export class Processes {
     return folder;
   }
 
+  /** The same on a real disk: in the repository's ignored folder when the temporary one is in memory, where a sync is nothing. */
+  folderOnDisk(): string {
+    const folder = mkdtempSync(join(diskFolder(tmpdir()), "quorate-proof-"));
+    this.#folders.add(folder);
+    return folder;
+  }
+
   async endAll(): Promise<void> {
     const children = [...this.#children];
     for (const child of children) child.kill("SIGKILL");
@@ -142,6 +150,16 @@ export class Processes {
     this.#folders.clear();
     process.off("exit", this.#atExit);
   }
+}
+
+/** tmpfs and ramfs, as statfs(2) names them. */
+const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+function diskFolder(temporary: string): string {
+  if (!MEMORY_FILE_SYSTEMS.has(statfsSync(temporary).type)) return temporary;
+  const folder = fileURLToPath(new URL("../../../../node_modules/.quorate-proof", import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  return folder;
 }
 
 export function pause(ms: number): Promise<void> {
