@@ -228,7 +228,7 @@ export class WireWriter {
   private readonly limit: number;
 
   constructor(capacity = 64, limit = Number.POSITIVE_INFINITY) {
-    this.bytes = new Uint8Array(capacity);
+    this.bytes = new Uint8Array(Math.min(capacity, limit));
     this.limit = limit;
   }
 
@@ -325,7 +325,7 @@ export class WireWriter {
     const needed = this.at + length;
     if (needed <= this.bytes.length) return;
     if (needed > this.limit) throw new WriterFullError(`the message is larger than ${this.limit} bytes`);
-    const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2, 64));
+    const larger = new Uint8Array(Math.min(Math.max(needed, this.bytes.length * 2, 64), this.limit));
     larger.set(this.bytes.subarray(0, this.at));
     this.bytes = larger;
   }
