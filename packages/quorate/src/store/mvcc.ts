@@ -13,17 +13,17 @@
  * the store watches `sizeInBytes` against a quota and compacts. A request is at most as large as the services let through.
  */
 import { entryReference, findAt, indexEntry, isTombstoneEntry, linkAfter } from "./history.js";
+import { type IndexEntry, KeyIndex } from "./key-index.js";
 import { keyFromBytes } from "./keys.js";
 import { exactVarintSize, putExactVarint, putVarint, varintSize, WireReader } from "./protobuf.js";
 import type { KeyValue } from "./protocol.js";
 import { NO_RECORD, RecordCursor, type RecordHead, RecordLog } from "./records.js";
 import { decodeKeyValue } from "./response-codec.js";
 import { Tidying } from "./tidy.js";
-import { createKeyTree, type KeyTree } from "./tree.js";
 
 export class MvccStore {
   readonly records = new RecordLog();
-  readonly index: KeyTree = createKeyTree();
+  readonly index = new KeyIndex();
   readonly tidying: Tidying;
   /** The revision of the last command that wrote. */
   currentRevision = 1;
@@ -74,38 +74,35 @@ export class MvccStore {
   /** The newest record of a key that exists now; NO_RECORD when it does not. */
   latest(key: string): number {
     const entry = this.index.get(key);
-    return entry === undefined || isTombstoneEntry(entry) ? NO_RECORD : entryReference(entry);
+    return entry === undefined || isTombstoneEntry(entry.newest) ? NO_RECORD : entryReference(entry.newest);
   }
 
-  /** The record that an entry of the index had at a revision; NO_RECORD when the key did not exist then. */
-  at(entry: number, revision: number): number {
-    const reference = findAt(this.records, entryReference(entry), revision, this.cursor, this.probe);
+  /** The record that a key had at a revision, by its newest one in the index; NO_RECORD when the key did not exist then. */
+  at(newest: number, revision: number): number {
+    const reference = findAt(this.records, entryReference(newest), revision, this.cursor, this.probe);
     return reference === NO_RECORD || this.cursor.isTombstone ? NO_RECORD : reference;
   }
 
   /** Writes a version of a key. The bytes are copied; `value` may be a view of a record of this store. */
   put(key: string, keyBytes: Uint8Array, value: Uint8Array, lease: bigint): void {
     const { head, cursor } = this;
-    const entry = this.index.get(key);
-    this.begin(entry);
-    const exists = entry !== undefined && !isTombstoneEntry(entry) && this.records.find(entryReference(entry), cursor);
+    const entry = this.begin(key);
+    const exists = entry !== undefined && !isTombstoneEntry(entry.newest) && this.records.find(entry.newest, cursor);
     head.version = exists ? cursor.version + 1 : 1;
     head.createRevision = exists ? cursor.createRevision : head.modRevision;
-    if (entry !== undefined && isTombstoneEntry(entry)) this.tombstones -= 1;
     const reference = this.records.append(head, keyValueSize(keyBytes.length, value.length, lease, head), cursor);
-    this.index.set(key, indexEntry(reference, false));
+    this.enter(key, entry, reference, false);
     putKeyValue(cursor.bytes, cursor.bodyStart, keyBytes, value, lease, head);
   }
 
   /** Writes a tombstone of a key that exists. */
   delete(key: string): void {
     const { head, cursor } = this;
-    this.begin(this.index.get(key));
+    const entry = this.begin(key);
     head.version = 0;
     head.createRevision = 0;
-    this.tombstones += 1;
     const reference = this.records.append(head, 1 + varintSize(key.length) + key.length, cursor);
-    this.index.set(key, indexEntry(reference, true));
+    this.enter(key, entry, reference, true);
     const { bytes, bodyStart } = cursor;
     bytes[bodyStart] = 0x0a;
     const start = putVarint(bytes, bodyStart + 1, key.length);
@@ -117,16 +114,14 @@ export class MvccStore {
     const { head, cursor } = this;
     const key = keyFromBytes(keyValue.key);
     const entry = this.index.get(key);
-    if (entry !== undefined && isTombstoneEntry(entry)) this.tombstones -= 1;
     head.modRevision = modRevision;
     head.sub = sub;
-    linkAfter(this.records, entry === undefined ? NO_RECORD : entryReference(entry), head, cursor);
+    linkAfter(this.records, entry === undefined ? NO_RECORD : entryReference(entry.newest), head, cursor);
     head.version = keyValue.version;
     head.createRevision = keyValue.createRevision;
-    if (keyValue.version === 0) this.tombstones += 1;
     const reference = this.records.append(head, body.length, cursor);
     cursor.bytes.set(body, cursor.bodyStart);
-    this.index.set(key, indexEntry(reference, keyValue.version === 0));
+    this.enter(key, entry, reference, keyValue.version === 0);
   }
 
   /** All below `revision` can no longer be read. The caller has checked that it is above the last one and not in the future. */
@@ -147,12 +142,25 @@ export class MvccStore {
     return decodeKeyValue(bytes, bodyStart, bodyStart + bodyLength);
   }
 
-  private begin(entry: number | undefined): void {
+  /** Fills in what every record of the command under way has; the rest is the caller's. */
+  private begin(key: string): IndexEntry | undefined {
     const { head } = this;
+    const entry = this.index.get(key);
     head.modRevision = this.currentRevision + 1;
     head.sub = this.changes;
     this.changes += 1;
-    linkAfter(this.records, entry === undefined ? NO_RECORD : entryReference(entry), head, this.cursor);
+    linkAfter(this.records, entry === undefined ? NO_RECORD : entryReference(entry.newest), head, this.cursor);
+    return entry;
+  }
+
+  private enter(key: string, entry: IndexEntry | undefined, reference: number, tombstone: boolean): void {
+    const newest = indexEntry(reference, tombstone);
+    if (tombstone) this.tombstones += 1;
+    if (entry === undefined) this.index.add(key, newest);
+    else {
+      if (isTombstoneEntry(entry.newest)) this.tombstones -= 1;
+      entry.newest = newest;
+    }
   }
 }
 

@@ -202,18 +202,29 @@ export function putVarint(bytes: Uint8Array, start: number, value: number): numb
 
 /** Bytes of the varint of a 64-bit integer; a negative one takes ten, as protobuf's int64 does. */
 export function exactVarintSize(value: bigint): number {
-  let rest = BigInt.asUintN(64, value);
-  let size = 1;
-  for (; rest >= 128n; rest >>= 7n) size += 1;
-  return size;
+  const bits = BigInt.asUintN(64, value);
+  const high = Number(bits >> 32n);
+  if (high === 0) return varintSize(Number(bits));
+  return high < 8 ? 5 : 5 + varintSize(high >>> 3);
 }
 
 export function putExactVarint(bytes: Uint8Array, start: number, value: bigint): number {
-  let at = start;
-  let rest = BigInt.asUintN(64, value);
-  for (; rest >= 128n; rest >>= 7n) bytes[at++] = Number(rest & 127n) | 0x80;
-  bytes[at] = Number(rest);
-  return at + 1;
+  const bits = BigInt.asUintN(64, value);
+  const high = Number(bits >> 32n);
+  let low = Number(bits & 0xffff_ffffn);
+  if (high === 0) return putVarint(bytes, start, low);
+  // Four times seven bits of the lower half, then what is left of it with the first of the upper half.
+  for (let place = 0; place < 4; place += 1) {
+    bytes[start + place] = (low & 0x7f) | 0x80;
+    low >>>= 7;
+  }
+  const middle = low | ((high & 7) << 4);
+  if (high < 8) {
+    bytes[start + 4] = middle;
+    return start + 5;
+  }
+  bytes[start + 4] = middle | 0x80;
+  return putVarint(bytes, start + 5, high >>> 3);
 }
 
 /** The message grew past the writer's limit. */

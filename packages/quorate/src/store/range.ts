@@ -8,6 +8,7 @@
  */
 import { COMPACTED, FUTURE_REVISION, RESPONSE_TOO_LARGE, type StoreFault } from "./faults.js";
 import { entryReference, isTombstoneEntry } from "./history.js";
+import { STOP } from "./key-index.js";
 import { compareBytes, isOpenEnd, keyFromBytes } from "./keys.js";
 import { type MvccStore, valueField } from "./mvcc.js";
 import { varintSize, type WireWriter } from "./protobuf.js";
@@ -72,19 +73,19 @@ export function collect(
   const low = keyFromBytes(key);
   if (rangeEnd.length === 0) {
     const entry = store.index.get(low);
-    const reference = entry === undefined ? NO_RECORD : now ? store.latest(low) : store.at(entry, revision);
+    const reference = entry === undefined ? NO_RECORD : now ? store.latest(low) : store.at(entry.newest, revision);
     if (reference === NO_RECORD) return { references, count };
     if (fetch > 0) references.push(reference);
     return references.length > budget ? null : { references, count: 1 };
   }
   const open = isOpenEnd(rangeEnd);
-  const high = open ? store.index.maxKey() : keyFromBytes(rangeEnd);
+  const high = open ? store.index.last() : keyFromBytes(rangeEnd);
   if (high === undefined || low > high) return { references, count };
   let over = false;
   // When every key of the index exists, the tree can count without being walked.
   const countable = now && store.tombstones === 0;
-  store.index.forRange(low, high, open, (_key, entry) => {
-    const reference = now ? (isTombstoneEntry(entry) ? NO_RECORD : entryReference(entry)) : store.at(entry, revision);
+  store.index.each(low, high, open, (_key, newest) => {
+    const reference = now ? (isTombstoneEntry(newest) ? NO_RECORD : entryReference(newest)) : store.at(newest, revision);
     if (reference === NO_RECORD) return undefined;
     if (countable && count >= fetch) return STOP;
     count += 1;
@@ -97,13 +98,7 @@ export function collect(
     return undefined;
   });
   if (over) return null;
-  return { references, count: countable && count >= fetch ? countKeys(store, low, high, open) : count };
-}
-
-const STOP = { break: 0 } as const;
-
-function countKeys(store: MvccStore, low: string, high: string, includeHigh: boolean): number {
-  return store.index.forRange(low, high, includeHigh);
+  return { references, count: countable && count >= fetch ? store.index.count(low, high, open) : count };
 }
 
 function filter(store: MvccStore, references: readonly number[], request: RangeRequest): number[] {

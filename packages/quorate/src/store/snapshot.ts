@@ -58,6 +58,8 @@ export function* snapshotPieces(state: FrozenState): Generator<Uint8Array, void,
   cutter.add(encodeHead(state));
   yield* cutter.full();
   const cursor = new RecordCursor();
+  const head = new Uint8Array(RECORD_HEAD_BYTES);
+  const headView = new DataView(head.buffer);
   const { slabs, lastUsed } = state.records;
   let count = 0;
   for (const [position, slab] of slabs.entries()) {
@@ -67,7 +69,8 @@ export function* snapshotPieces(state: FrozenState): Generator<Uint8Array, void,
       offset += recordBytes(cursor.bodyLength);
       if (cursor.isDead(state.compactedRevision)) continue;
       count += 1;
-      cutter.add(encodeRecordHead(cursor));
+      putRecordHead(headView, cursor);
+      cutter.add(head);
       cutter.add(cursor.bytes, cursor.bodyStart, cursor.bodyStart + cursor.bodyLength);
       if (cutter.hasFull) yield* cutter.full();
     }
@@ -95,13 +98,13 @@ function encodeHead(state: FrozenState): Uint8Array {
   return writer.finish();
 }
 
-function encodeRecordHead(cursor: RecordCursor): Uint8Array {
-  const writer = new WireWriter(RECORD_HEAD_BYTES);
-  writer.byte(cursor.isTombstone ? TOMBSTONE_RECORD : VERSION_RECORD);
-  writer.uint64(cursor.modRevision);
-  writer.uint32(cursor.sub);
-  writer.uint32(cursor.bodyLength);
-  return writer.finish();
+function putRecordHead(head: DataView, cursor: RecordCursor): void {
+  const revision = cursor.modRevision;
+  head.setUint8(0, cursor.isTombstone ? TOMBSTONE_RECORD : VERSION_RECORD);
+  head.setUint32(1, Math.floor(revision / TWO_TO_32));
+  head.setUint32(5, revision % TWO_TO_32);
+  head.setUint32(9, cursor.sub);
+  head.setUint32(13, cursor.bodyLength);
 }
 
 /** Cuts a stream into pieces. */

@@ -9,15 +9,15 @@
  * What a client can see does not depend on how far this has come, so a step may be taken at any time, or never. A rewritten
  * slab is a new one: a frozen view keeps reading the old.
  */
-import { entryReference, indexEntry } from "./history.js";
+import { indexEntry } from "./history.js";
+import type { KeyIndex } from "./key-index.js";
 import { keyFromBytes } from "./keys.js";
 import { WireReader } from "./protobuf.js";
 import { gather, RecordCursor, type RecordLog, recordBytes, SLAB_BYTES, type Slab, walkSlab } from "./records.js";
-import type { KeyTree } from "./tree.js";
 
 export class Tidying {
   private readonly records: RecordLog;
-  private readonly index: KeyTree;
+  private readonly index: KeyIndex;
   /** Called when a tombstone left the index. */
   private readonly forgotten: () => void;
   private readonly cursor = new RecordCursor();
@@ -28,7 +28,7 @@ export class Tidying {
   /** The next slab; past the last one when the round is done. */
   private position = Number.POSITIVE_INFINITY;
 
-  constructor(records: RecordLog, index: KeyTree, forgotten: () => void) {
+  constructor(records: RecordLog, index: KeyIndex, forgotten: () => void) {
     this.records = records;
     this.index = index;
     this.forgotten = forgotten;
@@ -78,9 +78,7 @@ export class Tidying {
     reader.tag();
     reader.span();
     const key = keyFromBytes(cursor.bytes, reader.spanStart, reader.spanEnd);
-    const entry = this.index.get(key);
-    if (entry === undefined || entryReference(entry) !== reference) return;
-    if (entry !== indexEntry(reference, true)) throw new Error("the index takes a tombstone for a key that exists");
+    if (this.index.get(key)?.newest !== indexEntry(reference, true)) return;
     this.index.delete(key);
     this.forgotten();
   }

@@ -78,23 +78,23 @@ export function executeDeleteRange(store: MvccStore, request: DeleteRangeRequest
   const previous: number[] = [];
   const keys: string[] = [];
   const low = keyFromBytes(request.key);
-  const found = (key: string, entry: number): undefined => {
-    if (isTombstoneEntry(entry)) return;
+  const found = (key: string, newest: number): undefined => {
+    if (isTombstoneEntry(newest)) return;
     keys.push(key);
     if (!request.prevKv) return;
     if (budget.left === 0) budget.passed = true;
     else {
       budget.left -= 1;
-      previous.push(entryReference(entry));
+      previous.push(entryReference(newest));
     }
   };
   if (request.rangeEnd.length === 0) {
     const entry = store.index.get(low);
-    if (entry !== undefined) found(low, entry);
+    if (entry !== undefined) found(low, entry.newest);
   } else {
     const open = isOpenEnd(request.rangeEnd);
-    const high = open ? store.index.maxKey() : keyFromBytes(request.rangeEnd);
-    if (high !== undefined && low <= high) store.index.forRange(low, high, open, found);
+    const high = open ? store.index.last() : keyFromBytes(request.rangeEnd);
+    if (high !== undefined && low <= high) store.index.each(low, high, open, found);
   }
   for (const key of keys) store.delete(key);
   return { kind: "deleteRange", deleted: keys.length, previous, revision: store.revision };

@@ -9,7 +9,7 @@ const MIB = 1 << 20;
 
 function filled(): TestStore {
   const store = new TestStore({ leaseExists: () => true });
-  for (let at = 0; at < 300; at += 1)
+  for (let at = 0; at < 600; at += 1)
     store.put({ key: `k${at % 50}`, value: `${at}`.repeat(800), lease: at % 7 === 0 ? -1n : 0n });
   store.delete({ key: "k1", rangeEnd: "k2" });
   store.put({ key: "k1", value: "again" });

@@ -26,7 +26,7 @@ describe("a long history", () => {
   const store = new MvccStore();
   const versions = 50_000;
   for (let at = 0; at < versions; at += 1) put(store, "k");
-  const newest = entryReference(store.index.get("k") ?? 0);
+  const newest = entryReference(store.index.get("k")?.newest ?? 0);
 
   function stepsTo(revision: number): number {
     const [cursor, probe] = [new CountingCursor(), new CountingCursor()];
@@ -45,7 +45,7 @@ describe("a long history", () => {
     store.compact(30_000);
     while (store.tidying.busy) store.tidying.step();
     for (let at = 0; at < 1000; at += 1) put(store, "k");
-    const head = entryReference(store.index.get("k") ?? 0);
+    const head = entryReference(store.index.get("k")?.newest ?? 0);
     let most = 0;
     for (let revision = 30_000; revision <= store.currentRevision; revision += 37) {
       const [cursor, probe] = [new CountingCursor(), new CountingCursor()];
