@@ -19,7 +19,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 ] satisfies DiskErrorCode[]);
 
 const WORDS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
+  ENOENT: "there is no such file or directory",
   EEXIST: "it is there already",
   ENOSPC: "no space is left on the disk; make some, it is tried again",
   EIO: "the disk reports an error",
@@ -174,14 +174,16 @@ function syncFolder(path: string, done: (error: NodeJS.ErrnoException | null) =>
 }
 
 /** With all its parents, each durable in the folder that holds it. */
-function makeDurably(path: string, done: (error: NodeJS.ErrnoException | null) => void): void {
+function makeDurably(path: string, done: (error: NodeJS.ErrnoException | null) => void, parentIsThere = false): void {
   fs.mkdir(path, { mode: 0o700 }, (error) => {
     if (error === null) return syncFolder(dirname(path), done);
-    if (error.code === "EEXIST")
+    if (error.code === "EEXIST") {
       return fs.stat(path, (failure, stats) =>
         done(failure ?? (stats.isDirectory() ? null : Object.assign(new Error("not a directory"), { code: "ENOTDIR" }))),
       );
-    if (error.code !== "ENOENT" || dirname(path) === path) return done(error);
-    makeDurably(dirname(path), (parentError) => (parentError === null ? makeDurably(path, done) : done(parentError)));
+    }
+    // Some folders (/proc) say that there is no such file although the parent is there: asking once more changes nothing.
+    if (error.code !== "ENOENT" || parentIsThere || dirname(path) === path) return done(error);
+    makeDurably(dirname(path), (parentError) => (parentError === null ? makeDurably(path, done, true) : done(parentError)));
   });
 }

@@ -80,6 +80,12 @@ export class Platter {
     return new Map([...this.#names].map(([path, { bytes }]) => [path, bytes]));
   }
 
+  /** Something was written that a loss of power may take. */
+  get isDirty(): boolean {
+    for (const { dirty } of this.#names.values()) if (dirty.size > 0) return true;
+    return false;
+  }
+
   /** Changes bytes behind everybody's back, durably: bit rot, a misdirected write. */
   damage(path: string, change: (bytes: Uint8Array) => void): void {
     const content = this.#names.get(path);

@@ -25,7 +25,7 @@ export interface WorldOptions {
   readonly seed: number;
   /** Default 3. */
   readonly nodes?: number;
-  /** How long misfortune lasts. Default 20 s of virtual time. */
+  /** How long misfortune lasts. Default 6 s of virtual time. */
   readonly stormMicros?: number;
   /** A disk that calls a sync done and does nothing: what a build without the sync would be. Default false. */
   readonly withoutSync?: boolean;
@@ -36,6 +36,7 @@ export interface WorldCounters {
   /** … of all nodes at once. */
   blackouts: number;
   kills: number;
+  isolations: number;
   starts: number;
   leaders: number;
   writesAcknowledged: number;
@@ -69,6 +70,7 @@ export class World {
     powerLosses: 0,
     blackouts: 0,
     kills: 0,
+    isolations: 0,
     starts: 0,
     leaders: 0,
     writesAcknowledged: 0,
@@ -91,7 +93,7 @@ export class World {
   #operation = 0;
   #storm = true;
 
-  constructor({ seed, nodes = 3, stormMicros = 20 * SECOND, withoutSync = false }: WorldOptions) {
+  constructor({ seed, nodes = 3, stormMicros = 6 * SECOND, withoutSync = false }: WorldOptions) {
     this.seed = seed;
     this.#stormMicros = stormMicros;
     this.#random = new SeededRandom(seed, 1);
@@ -139,6 +141,7 @@ export class World {
     this.#scheduler.schedule(this.#nextMisfortune(), () => this.#misfortune());
     this.#runUntil(() => false, this.#stormMicros);
     this.#storm = false;
+    this.#network.heal();
     this.#calm("after the storm");
     // The last word: everything loses its power once more, and what was promised must be on the disks.
     this.#blackout();
@@ -237,24 +240,49 @@ export class World {
   }
 
   #nextMisfortune(): number {
-    return this.#random.between(200_000, 3 * SECOND);
+    return this.#random.between(50_000, SECOND);
   }
 
   #misfortune(): void {
     if (!this.#storm) return;
     const member = this.#random.pick(this.#members);
     if (member === undefined) return;
-    const kind = this.#random.below(10);
-    const down = (): number => this.#random.between(1, 2 * SECOND);
-    if (kind < 2) {
+    const kind = this.#random.below(12);
+    if (kind < 3) this.#isolate(member);
+    else this.#whenWriting(member, 60, () => this.#strike(member, kind));
+    this.#scheduler.schedule(this.#nextMisfortune(), () => this.#misfortune());
+  }
+
+  #strike(member: Member, kind: number): void {
+    if (!this.#storm) return;
+    const down = (): number => this.#random.between(1, 700_000);
+    if (kind < 5) {
       this.#blackout();
       for (const each of this.#members) this.#scheduler.schedule(down(), () => this.#start(each));
-    } else {
-      if (kind < 7) this.#losePower(member);
-      else this.#kill(member);
-      this.#scheduler.schedule(down(), () => this.#start(member));
+      return;
     }
-    this.#scheduler.schedule(this.#nextMisfortune(), () => this.#misfortune());
+    if (kind < 10) this.#losePower(member);
+    else this.#kill(member);
+    this.#scheduler.schedule(down(), () => this.#start(member));
+  }
+
+  /** Power fails at the worst of times: most often while something is written and not synced. */
+  #whenWriting(member: Member, attempts: number, strike: () => void): void {
+    if (attempts === 0 || member.life === null || member.platter.isDirty) strike();
+    else this.#scheduler.schedule(500, () => this.#whenWriting(member, attempts - 1, strike));
+  }
+
+  /** Nobody hears it, or it hears nobody, or both; an old leader goes on writing entries that will be replaced. */
+  #isolate(member: Member): void {
+    this.counters.isolations += 1;
+    const deaf = this.#random.chance(700);
+    const mute = !deaf || this.#random.chance(700);
+    for (const other of this.#members) {
+      if (other === member) continue;
+      if (deaf) this.#network.block(other.address, member.address);
+      if (mute) this.#network.block(member.address, other.address);
+    }
+    this.#scheduler.schedule(this.#random.between(200_000, 2 * SECOND), () => this.#network.heal());
   }
 
   #happened(member: Member, life: Life, event: NodeEvent): void {
