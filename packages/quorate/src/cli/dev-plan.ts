@@ -3,9 +3,9 @@
  * cluster (its Procfile: clients at 2379, 22379, 32379, peers at 2380, 22380, 32380), so that what is written for that
  * works here.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { CommandFailure, usage } from "./failure.js";
 import { parseWhole } from "./values.js";
@@ -78,8 +78,21 @@ export function prepareDirectory(plan: DevPlan): void {
     checkKept(plan, file);
     return;
   }
-  mkdirSync(plan.directory, { recursive: true });
+  makeDirectory(plan.directory);
   writeFileSync(file, `${JSON.stringify({ nodes: plan.nodes.length, basePeerPort: plan.basePeerPort })}\n`);
+}
+
+/** One folder after the other: mkdir's own `recursive` never returns where the system refuses with ENOENT (below /proc). */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    if (code === "EEXIST" && statSync(path).isDirectory()) return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path);
+  }
 }
 
 function checkKept(plan: DevPlan, file: string): void {

@@ -64,6 +64,7 @@ const SYSTEM_SENTENCES: Readonly<Record<string, (where: string) => string>> = {
   EPERM: (where) => `no permission for ${where}: choose another, or change who may use it`,
   EROFS: (where) => `${where} is on a read-only file system: choose another directory`,
   ENOSPC: (where) => `there is no room left for ${where}: free some, or choose another directory`,
+  ENOENT: (where) => `${where} does not exist and can't be made: choose another directory`,
   ENOTDIR: (where) => `${where} is not below a directory: choose another`,
   EEXIST: (where) => `${where} exists and is not a directory: choose another`,
 };

@@ -35,10 +35,17 @@ export interface ServeHost {
 const LOOK_EVERY_MS = 200;
 const REPORT_EVERY_LOOKS = 5;
 
+const STOP_LIMIT_MS = 10_000;
+
 /** Events after which the state is looked at without waiting. */
 const SHOWS: ReadonlySet<NodeEvent["type"]> = new Set(["roleChanged", "termChanged", "leaderChanged", "founded", "failed"]);
 
-export async function serve(settings: ServeSettings, open: OpenServer, host: ServeHost): Promise<ExitCode> {
+export async function serve(
+  settings: ServeSettings,
+  open: OpenServer,
+  host: ServeHost,
+  stopLimitMs = STOP_LIMIT_MS,
+): Promise<ExitCode> {
   const print = (line: EventLine): void => host.print(formatEventLine(settings.name, line, new Date()));
   const server = await open(settings);
   print({ level: "info", text: greeting(settings) });
@@ -65,12 +72,30 @@ export async function serve(settings: ServeSettings, open: OpenServer, host: Ser
     }),
   ]);
   reporter.stop();
-  await server.close();
+  await within(
+    stopLimitMs,
+    server.close(),
+    () =>
+      `node ${settings.name} did not stop within ${stopLimitMs} ms${failure === null ? "" : ` after it failed: ${failure}`}; ended without waiting longer`,
+  );
   await events.return?.();
   await followed;
   if (failure !== null) throw new CommandFailure(`node ${settings.name} failed: ${failure}`);
   print({ level: "info", text: "stopped" });
   return 0;
+}
+
+/** The node loses nothing by being ended hard; a process that stays for ever after it was told to go would be worse. */
+async function within(limitMs: number, work: Promise<void>, sentence: () => string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new CommandFailure(sentence())), limitMs);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function greeting(settings: ServeSettings): string {

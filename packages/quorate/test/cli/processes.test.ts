@@ -132,12 +132,13 @@ describe("quorate serve", () => {
 
   it("a directory that can't be made: one sentence that names it, exit code 1", async () => {
     writeFileSync(join(folder, "file"), "");
-    const directory = join(folder, "file", "a");
-    const { words } = await alone({ "--data": directory });
-    const ended = await outcome(words);
-    expect(ended.code).toBe(1);
-    expect(ended.errors).toMatch(/^quorate: [^\n]+\n$/);
-    expect(ended.errors).toContain(directory);
+    for (const directory of [join(folder, "file", "a"), "/proc/quorate/a"]) {
+      const { words } = await alone({ "--data": directory });
+      const ended = await outcome(words);
+      expect(ended.code).toBe(1);
+      expect(ended.errors).toMatch(/^quorate: [^\n]+\n$/);
+      expect(ended.errors).toMatch(/file\/a|\/proc\/quorate/);
+    }
   });
 
   it("the directory of another node: one sentence, exit code 1", async () => {
@@ -171,6 +172,11 @@ describe("quorate dev", () => {
       );
       if (free.every(Boolean)) return { client, peer: client + 1 };
     }
+  }
+
+  async function freeBaseWords(): Promise<string[]> {
+    const { client, peer } = await freeBases();
+    return ["--base-client-port", String(client), "--base-peer-port", String(peer)];
   }
 
   interface Cluster {
@@ -296,5 +302,12 @@ describe("quorate dev", () => {
     const { child } = start(await freeBases());
     expect(await child.ended).toEqual({ code: 1, signal: null });
     expect(child.errors).toBe(`quorate: ${join(folder, "data")} exists and is not a directory: choose another\n`);
+  });
+
+  it("a directory that the system refuses: one sentence, exit code 1", async () => {
+    // Nobody makes folders there, not even root; and a naive recursive mkdir never returns.
+    const ended = await outcome(["dev", "--data", "/proc/quorate/data", ...(await freeBaseWords())]);
+    expect(ended.code).toBe(1);
+    expect(ended.errors).toBe("quorate: /proc/quorate does not exist and can't be made: choose another directory\n");
   });
 });

@@ -168,6 +168,15 @@ describe("quorate serve", () => {
     expect(await done).toBe(0);
   });
 
+  it("a node that does not close is not waited for without end", async () => {
+    const server = new PlayedServer();
+    server.close = () => new Promise(() => {});
+    const host = { print: () => {}, report: () => {}, stopRequested: Promise.resolve("SIGTERM") };
+    await expect(serve(SETTINGS, async () => server, host, 50)).rejects.toThrow(
+      "node a did not stop within 50 ms; ended without waiting longer",
+    );
+  });
+
   it("tells what the node found at its start", async () => {
     const { lines, reports, stop, done, reportThat } = play({ ...STATUS, warnings: ["a torn write was left out"] });
     await reportThat((report) => report.type === "status");
