@@ -30,7 +30,6 @@ const OPTION_OF_FIELD: Readonly<Record<string, string>> = {
   trailingEntries: "--trailing-entries",
   segmentBytes: "--segment-bytes",
   clusterToken: "--cluster-token",
-  directory: "--data",
   listenPeer: "--peer-listen",
   listenAddress: "--peer-listen",
   listenClient: "--client-listen",
@@ -42,7 +41,11 @@ const FIELD = new RegExp(`(?<![\\w-])(${Object.keys(OPTION_OF_FIELD).join("|")})
 /** The sentence of an error that came from below, in the words of the command line. */
 export function inOptionWords(message: string): string {
   const named = message.replaceAll(FIELD, (field) => OPTION_OF_FIELD[field] ?? field);
-  return named.replace(/^id is\b/, "--name is").replace(/^cluster(?=[: ])/, "--cluster");
+  // These three are ordinary words too; only at its beginning does a sentence mean the field.
+  return named
+    .replace(/^id is\b/, "--name is")
+    .replace(/^cluster(?=:| lists\b)/, "--cluster")
+    .replace(/^directory is\b/, "--data is");
 }
 
 interface SystemError extends Error {

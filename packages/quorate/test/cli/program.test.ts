@@ -254,6 +254,12 @@ describe("failures from below", () => {
       "the directory /x belongs to node b: start it as b",
     ],
     [
+      "ordinary words that are also fields stay what they are",
+      new Below("dataDirectory", "lock /x: another process uses this data directory: stop it; a cluster: and an id is kept"),
+      1,
+      "lock /x: another process uses this data directory: stop it; a cluster: and an id is kept",
+    ],
+    [
       "a port in use",
       system({ code: "EADDRINUSE", address: "127.0.0.1", port: 2379 }),
       1,
