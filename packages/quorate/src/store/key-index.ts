@@ -34,7 +34,7 @@ const MAP_LIMIT = 1 << 23;
 
 export class KeyIndex {
   private readonly tree: Tree = new BTree(undefined, compareKeys, MAX_NODE_SIZE);
-  private readonly maps: Map<string, IndexEntry>[] = [new Map()];
+  private readonly maps: Map<string, IndexEntry>[] = [new Map<string, IndexEntry>()];
 
   get size(): number {
     return this.tree.size;

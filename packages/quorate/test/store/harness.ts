@@ -28,7 +28,8 @@ import {
 export const bytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 export const text = (from: Uint8Array): string => Buffer.from(from.buffer, from.byteOffset, from.byteLength).toString("latin1");
 
-type Texts<Request> = { [Field in keyof Request]?: Request[Field] extends Uint8Array ? string : Request[Field] };
+/** A request with texts for its bytes, and fields left out. */
+export type Texts<Request> = { [Field in keyof Request]?: Request[Field] extends Uint8Array ? string : Request[Field] };
 
 export const rangeRequest = (fields: Texts<RangeRequest>): RangeRequest => ({
   limit: 0,

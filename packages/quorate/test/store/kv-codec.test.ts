@@ -108,7 +108,9 @@ describe("responses", () => {
     store.decodeTxnResponse(bytes, revisions);
     expect(revisions).toEqual([7, 7, 7]);
     const message = theirs("TxnResponse").toObject(theirs("TxnResponse").decode(bytes), { longs: Number });
-    expect(message["responses"][0].response_put ?? message["responses"][0].responsePut).toEqual({ header: { revision: 7 } });
+    expect(message).toMatchObject({
+      responses: [{ responsePut: { header: { revision: 7 } } }, { responseTxn: { header: { revision: 7 } } }],
+    });
   });
 });
 
@@ -177,16 +179,20 @@ describe("the wire", () => {
 
   it("answers rubbish with a ProtobufError and nothing else", () => {
     const decoders = [...requests.map((each) => each[3]), ...responses.map((each) => each[3])];
-    const survive = (bytes: Uint8Array): void => {
-      for (const decode of decoders) {
+    /** What came out of the decoders that is neither a message nor a refusal. */
+    const strange = (bytes: Uint8Array): unknown[] =>
+      decoders.flatMap((decode) => {
         try {
           decode(bytes);
+          return [];
         } catch (error) {
-          expect(error).toBeInstanceOf(ProtobufError);
+          return error instanceof ProtobufError ? [] : [error];
         }
-      }
+      });
+    const survive = (bytes: Uint8Array): void => {
+      expect(strange(bytes)).toEqual([]);
     };
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), survive), { numRuns: 2000 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), survive), { numRuns: 1000 });
     const damaged = fc.tuple(any.txnRequest.map(store.encodeTxnRequest), fc.nat(), fc.nat({ max: 255 }), fc.nat());
     fc.assert(
       fc.property(damaged, ([bytes, place, value, cut]) => {
@@ -194,7 +200,7 @@ describe("the wire", () => {
         if (copy.length > 0) copy[place % copy.length] = value;
         survive(copy);
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -53,9 +53,9 @@ describe("a snapshot", () => {
     const pieces = store.machine.snapshot()[Symbol.iterator]();
     const taken: Uint8Array[] = [];
     for (let round = 0; ; round += 1) {
-      const { value, done } = pieces.next();
-      if (done === true) break;
-      taken.push(value);
+      const next: IteratorResult<Uint8Array, unknown> = pieces.next();
+      if (next.done === true) break;
+      taken.push(next.value);
       for (let at = 0; at < 200; at += 1) store.put({ key: `k${at % 60}`, value: `${round}`.repeat(300) });
       store.delete({ key: "k1", rangeEnd: "k4" });
       store.compact(store.machine.currentRevision - round);
