@@ -25,6 +25,7 @@ export {
   type Consistency,
   type Founder,
   type LeaderHint,
+  type MemberStatus,
   type NodeEvent,
   type NodeStatus,
   type PeerStatus,

@@ -138,6 +138,8 @@ export function createDisk(directory: string): Disk {
     },
     lock(callback) {
       makeDurably(location, (error) => {
+        if (error?.code === "ENOENT")
+          return callback(new DiskError("ENOENT", "mkdir", location, "no folder can be made there; choose another directory"));
         if (error !== null) return callback(diskError(error, "mkdir", location));
         lockDirectory(location).then(
           (taken) => {

@@ -19,6 +19,13 @@ import { KEEP_ALIVE_DELAY_MS, type TcpContext } from "./tcp-options.js";
 /** How long a refused caller may take to fetch the reason. */
 const REFUSAL_LINGER_MS = 1000;
 
+/** Listens for a moment, to know whether it could. */
+export function checkListening(listen: HostAndPort, done: (error: Error | null) => void): void {
+  const server = createServer((socket) => socket.destroy());
+  server.once("error", (error) => done(new Error(listenErrorText(error, listen), { cause: error })));
+  server.listen({ host: listen.host, port: listen.port, exclusive: true }, () => server.close(() => done(null)));
+}
+
 export interface ListenerEvents {
   /** A welcome peer has connected; called before anything it sends is delivered. */
   accepted(hello: Hello): void;

@@ -10,7 +10,7 @@
 import type { Socket } from "node:net";
 import type { Channel, Hello, PeerAddress, Transport, TransportHandler } from "../runtime/ports.js";
 import { TcpLink } from "./tcp-link.js";
-import { TcpListener } from "./tcp-listener.js";
+import { checkListening, TcpListener } from "./tcp-listener.js";
 import { checkTcpOptions, monotonicMs, type TcpContext, type TcpSettings, type TcpTransportOptions } from "./tcp-options.js";
 import { WarningLimiter } from "./tcp-warnings.js";
 
@@ -60,6 +60,10 @@ class Tcp implements TcpTransport {
 
   get port(): number | null {
     return this.#listener?.port ?? null;
+  }
+
+  check(callback: (error: Error | null) => void): void {
+    checkListening(this.#listen, callback);
   }
 
   start(handler: TransportHandler): void {

@@ -109,7 +109,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   *#openDirectory(): Task<{ machine: Machine; recovered: RecoveredGroup }> {
-    const { disk, clock, random } = this.#ports;
+    const { disk, clock, random, transport } = this.#ports;
     const storage = yield* openStorage({
       disk,
       clock,
@@ -117,6 +117,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       clusterId: this.#clusterId,
       name: this.options.id,
       segmentBytes: this.options.segmentBytes,
+      beforeChanges: (done) => {
+        if (transport.check === undefined) done(null);
+        else transport.check((error) => done(error === null ? null : asAddressError(error)));
+      },
     });
     this.#storage = storage;
     const machine = this.#newMachine();
@@ -331,8 +335,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   failed(error: Error): void {
-    const reason = new RaftError("address", error.message, { outcome: "not-executed", retry: "never", cause: error });
-    if (this.#opened !== null) this.#openFailed(reason);
+    if (this.#opened !== null) this.#openFailed(asAddressError(error));
     else this.fail(error.message);
   }
 
@@ -416,6 +419,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         .sort(),
       learners: (raft?.configuration.learners ?? []).map(nameOf).sort(),
       peers,
+      members: members
+        .map(({ id, name, address }) => ({
+          name,
+          address,
+          incarnation: id.slice(-16),
+          voter: raft !== null && isVoter(raft.configuration, id),
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
       warnings: storage?.warnings ?? [],
       log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
     };
@@ -500,6 +511,10 @@ function reconcile(
   const termThere = at === start.index ? start.term : (entries[at - start.index - 1]?.term ?? null);
   if (termThere === snapshot.lastIncludedTerm) return { hardState, snapshot, logStart: start, entries, logReset: false };
   return { hardState, snapshot, logStart: { index: at, term: snapshot.lastIncludedTerm }, entries: [], logReset: true };
+}
+
+function asAddressError(error: Error): Error {
+  return new RaftError("address", error.message, { outcome: "not-executed", retry: "never", cause: error });
 }
 
 function asDataDirectoryError(error: Error): Error {

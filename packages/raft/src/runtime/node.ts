@@ -100,6 +100,15 @@ export interface PeerStatus {
   readonly state: "probe" | "replicate" | "snapshot" | null;
 }
 
+/** A member of the newest configuration in the log. */
+export interface MemberStatus {
+  readonly name: string;
+  readonly address: string;
+  /** As sixteen hexadecimal digits; drawn with the member's data directory. */
+  readonly incarnation: string;
+  readonly voter: boolean;
+}
+
 export interface NodeStatus {
   readonly id: string;
   /** As sixteen hexadecimal digits. */
@@ -125,6 +134,8 @@ export interface NodeStatus {
   readonly voters: readonly string[];
   readonly learners: readonly string[];
   readonly peers: readonly PeerStatus[];
+  /** All members, this node too, sorted by name. Empty while founding. */
+  readonly members: readonly MemberStatus[];
   /** What was found at the start that a person should know: a torn write that was left out, a snapshot that was put aside. */
   readonly warnings: readonly string[];
   readonly log: { readonly syncs: number; readonly batches: number; readonly entries: number; readonly bytes: number };

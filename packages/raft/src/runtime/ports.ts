@@ -112,6 +112,11 @@ export interface Hello {
  * accepting side only answers the handshake. So a link can fail in one direction, and there is no tie to break.
  */
 export interface Transport {
+  /**
+   * Asks whether the address can be had, without keeping it. A node asks this before it writes anything, so that one that
+   * can't listen leaves its directory as it was. Not there: the answer is yes.
+   */
+  check?(callback: (error: Error | null) => void): void;
   /** Begins to listen and to answer. Calls `handler.failed` if the address can't be had. */
   start(handler: TransportHandler): void;
   /** The peers to keep connections to; replaces the earlier list. Never contains this node. */

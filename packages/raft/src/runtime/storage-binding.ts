@@ -22,6 +22,8 @@ export interface StorageOptions {
   readonly clusterId: Uint8Array;
   readonly name: string;
   readonly segmentBytes: number;
+  /** The last chance to refuse: the directory is locked, and nothing in it was changed. */
+  readonly beforeChanges?: (done: (error: Error | null) => void) => void;
 }
 
 export interface NodeStorage {
@@ -48,6 +50,7 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
   const { disk } = options;
   yield* perform((done) => disk.lock(done));
   try {
+    if (options.beforeChanges !== undefined) yield* perform(options.beforeChanges);
     return yield* openLocked(options);
   } catch (error) {
     yield* perform((done) => disk.unlock(() => done(null)));

@@ -34,8 +34,8 @@ export interface PlatterOptions {
   /** Draws how long operations take. */
   readonly random: SeededRandom;
   readonly location: string;
-  /** Syncs succeed and make nothing durable: the disk of a build that forgot to sync. Default false. */
-  readonly ignoreSync?: boolean;
+  /** Syncs of the files of these names succeed and make nothing durable: the disk of a build that forgot to sync. */
+  readonly ignoresSync?: (path: string) => boolean;
   /** How long a sync takes at most, in microseconds. Default 4,000; one in a hundred takes ten times as long. */
   readonly syncMicros?: number;
 }
@@ -177,7 +177,7 @@ export class Platter {
           exclusively(
             "sync",
             () => {
-              if (this.#options.ignoreSync !== true) {
+              if (this.#options.ignoresSync?.(this.#nameOf(content)) !== true) {
                 content.synced = content.bytes.slice();
                 content.dirty.clear();
               }
@@ -272,7 +272,6 @@ export class Platter {
       },
       syncDirectory: (path, done) => {
         const body = (): null => {
-          if (this.#options.ignoreSync === true) return null;
           for (const each of this.#changes) if (each.folder === path) apply(this.#durableNames, each);
           this.#changes = this.#changes.filter((each) => each.folder !== path);
           return null;
@@ -292,6 +291,11 @@ export class Platter {
         later("unlock", "", () => null, done);
       },
     };
+  }
+
+  #nameOf(content: Content): string {
+    for (const [path, each] of this.#names) if (each === content) return path;
+    return "";
   }
 
   #latency(kind: OperationKind): number {

@@ -27,7 +27,7 @@ export interface WorldOptions {
   readonly nodes?: number;
   /** How long misfortune lasts. Default 6 s of virtual time. */
   readonly stormMicros?: number;
-  /** A disk that calls a sync done and does nothing: what a build without the sync would be. Default false. */
+  /** The syncs of the log do nothing, as in a build that forgot to call them. Default false. */
   readonly withoutSync?: boolean;
 }
 
@@ -108,7 +108,7 @@ export class World {
         scheduler: this.#scheduler,
         random: new SeededRandom(seed, 100 + place),
         location: `/n${place}`,
-        ignoreSync: withoutSync,
+        ...(withoutSync ? { ignoresSync: (path: string) => path.endsWith(".segment") } : {}),
       }),
       life: null,
       lives: 0,

@@ -86,11 +86,12 @@ export function* openLog(
   const { disk } = options;
   yield* perform((done) => disk.makeDirectory(LOG_FOLDER, done));
   const names = yield* call<readonly string[]>((done) => disk.list(LOG_FOLDER, done));
-  for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${LOG_FOLDER}/${name}`, done));
   const replay = yield* replaySegments(
     options,
     names.map(segmentId).filter((id) => id !== null),
   );
+  // Only now: a log that can't be read is left as it is.
+  for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${LOG_FOLDER}/${name}`, done));
   const log = new WriteAheadLog(options, replay);
   yield* log.begin(replay);
   const groups = new Map(

@@ -1,0 +1,143 @@
+/**
+ * What a client asks about the members rather than about the data: etcdserverpb.Maintenance/Status, Cluster/MemberList, and
+ * grpc.health.v1.Health/Check. A member's id is its incarnation, the 64 random bits of its data directory.
+ */
+import { type KvMachine, ProtobufError, WireReader, WireWriter } from "../store/index.js";
+import { type Backend, nodeError, timeoutOf } from "./backend.js";
+import type { CallContext, Method } from "./grpc/router.js";
+import { GrpcCode, GrpcError } from "./grpc/status.js";
+
+/** The version of etcd whose API this is; clients switch features on by it, so it is plain numbers. */
+export const API_VERSION = "3.6.0";
+
+const text = (value: string): Uint8Array => Buffer.from(value, "utf8");
+
+export function memberRoutes(backendNow: () => Backend): readonly (readonly [string, Method])[] {
+  return [
+    ["/etcdserverpb.Maintenance/Status", { kind: "unary", handle: () => status(backendNow()) }],
+    [
+      "/etcdserverpb.Cluster/MemberList",
+      { kind: "unary", handle: (request, context) => memberList(backendNow(), request, context) },
+    ],
+    ["/grpc.health.v1.Health/Check", { kind: "unary", handle: (request) => health(backendNow, request) }],
+  ];
+}
+
+function writeHeader(writer: WireWriter, backend: Backend, revision: number, raftTerm: number): void {
+  const start = writer.beginMessage(1);
+  writer.int64ExactField(1, backend.clusterId);
+  writer.int64ExactField(2, backend.memberId);
+  writer.int64Field(3, revision);
+  writer.int64Field(4, raftTerm);
+  writer.endMessage(start);
+}
+
+async function status(backend: Backend): Promise<Uint8Array> {
+  const node = backend.status();
+  const leader = node.members.find((member) => member.name === node.leader?.name);
+  const store = await stale(backend, (machine) => ({
+    revision: machine.currentRevision,
+    size: machine.sizeInBytes,
+    inUse: machine.sizeInUseInBytes,
+  }));
+  const writer = new WireWriter(128);
+  writeHeader(writer, backend, store.revision, node.currentTerm);
+  writer.bytesField(2, text(API_VERSION));
+  writer.int64Field(3, store.size);
+  if (leader !== undefined) writer.int64ExactField(4, BigInt(`0x${leader.incarnation}`));
+  writer.int64Field(5, node.commitIndex);
+  writer.int64Field(6, node.currentTerm);
+  writer.int64Field(7, node.lastApplied);
+  if (leader === undefined) writer.bytesField(8, text("etcdserver: no leader"));
+  writer.int64Field(9, store.inUse);
+  writer.boolField(10, node.learners.includes(node.id));
+  writer.bytesField(11, text(API_VERSION));
+  return writer.finish();
+}
+
+/** Reads this member's store as it is. Before the cluster is founded there is none. */
+async function stale<T>(backend: Backend, query: (machine: KvMachine) => T): Promise<T> {
+  try {
+    return await backend.node.read(query, { consistency: "stale" });
+  } catch (error) {
+    throw nodeError(error);
+  }
+}
+
+async function memberList(backend: Backend, request: Uint8Array, context: CallContext): Promise<Uint8Array> {
+  const urls = (machine: KvMachine): ReadonlyMap<bigint, readonly string[]> =>
+    new Map([...machine.members].map(([id, { clientUrls }]) => [id, clientUrls]));
+  let published: ReadonlyMap<bigint, readonly string[]>;
+  try {
+    published = await backend.node.read(
+      urls,
+      wantsLinearizable(request) ? { timeoutMs: timeoutOf(context) } : { consistency: "stale" },
+    );
+  } catch (error) {
+    throw nodeError(error);
+  }
+  const node = backend.status();
+  const writer = new WireWriter(256);
+  // The header of this service carries no revision.
+  writeHeader(writer, backend, 0, node.currentTerm);
+  for (const { name, address, incarnation, voter } of node.members) {
+    const id = BigInt(`0x${incarnation}`);
+    const start = writer.beginMessage(2);
+    writer.int64ExactField(1, id);
+    writer.bytesField(2, text(name));
+    writer.bytesField(3, text(`http://${address}`));
+    for (const url of published.get(id) ?? []) writer.bytesField(4, text(url));
+    writer.boolField(5, !voter);
+    writer.endMessage(start);
+  }
+  return writer.finish();
+}
+
+/** MemberListRequest.linearizable, field 1. */
+function wantsLinearizable(request: Uint8Array): boolean {
+  let linearizable = false;
+  readFields(request, (tag, reader) => {
+    if (tag !== 8) return false;
+    linearizable = reader.bool();
+    return true;
+  });
+  return linearizable;
+}
+
+/** SERVING while the node runs and knows a leader. Only the server as a whole ("") is known. */
+function health(backendNow: () => Backend, request: Uint8Array): Uint8Array {
+  let service = "";
+  readFields(request, (tag, reader) => {
+    if (tag !== 10) return false;
+    service = Buffer.from(reader.view()).toString("utf8");
+    return true;
+  });
+  if (service !== "") throw new GrpcError(GrpcCode.NOT_FOUND, "unknown service");
+  const writer = new WireWriter(8);
+  const SERVING = 1;
+  const NOT_SERVING = 2;
+  writer.int64Field(1, isServing(backendNow) ? SERVING : NOT_SERVING);
+  return writer.finish();
+}
+
+function isServing(backendNow: () => Backend): boolean {
+  try {
+    const { state, leader } = backendNow().status();
+    return state === "running" && leader !== null;
+  } catch {
+    return false;
+  }
+}
+
+function readFields(message: Uint8Array, read: (tag: number, reader: WireReader) => boolean): void {
+  try {
+    const reader = new WireReader(message);
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (!read(tag, reader)) reader.skip(tag);
+    }
+  } catch (error) {
+    if (error instanceof ProtobufError)
+      throw new GrpcError(GrpcCode.INTERNAL, `grpc: error unmarshalling request: ${error.message}`);
+    throw error;
+  }
+}
