@@ -25,7 +25,7 @@ export class GrpcChannel {
   private constructor(session: ClientHttp2Session, timeoutMs: number) {
     this.#session = session;
     this.#timeoutMs = timeoutMs;
-    session.on("error", (error) => {
+    session.on("error", (error: Error) => {
       this.#broken ??= error;
     });
   }
@@ -43,7 +43,7 @@ export class GrpcChannel {
         clearTimeout(timer);
         resolve(channel);
       });
-      session.once("error", (error) => {
+      session.once("error", (error: Error) => {
         clearTimeout(timer);
         reject(new CallFailure(describeBreak(error)));
       });
@@ -75,7 +75,7 @@ export class GrpcChannel {
       stream.on("response", (received) => {
         headers = received;
       });
-      stream.on("trailers", (received) => {
+      stream.on("trailers", (received: IncomingHttpHeaders) => {
         trailers = received;
       });
       stream.on("data", (chunk: Buffer) => {
@@ -83,7 +83,7 @@ export class GrpcChannel {
         if (bytes > MAX_ANSWER_BYTES) fail(`answers with more than ${MAX_ANSWER_BYTES} bytes; is it a server of this kind?`);
         else chunks.push(chunk);
       });
-      stream.on("error", (error) => fail(describeBreak(this.#broken ?? error)));
+      stream.on("error", (error: Error) => fail(describeBreak(this.#broken ?? error)));
       stream.on("close", () => {
         clearTimeout(timer);
         try {
