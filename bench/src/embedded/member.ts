@@ -20,11 +20,13 @@ async function obey(order: Order): Promise<void> {
   } else if (order.type === "load") {
     answer({ type: "loaded", result: await runLoad(node, order) });
   } else if (order.type === "report") {
-    const { role, lastApplied } = node.status();
-    const [applied, checksum] = await node.read(({ applied, checksum }) => [applied, checksum] as const, {
-      consistency: "stale",
-    });
-    answer({ type: "report", role, applied, checksum, lastApplied });
+    const { role, state } = node.status();
+    // Before the cluster is founded there is no state machine to look into.
+    const [applied, checksum] =
+      state === "founding"
+        ? [0, 0]
+        : await node.read((machine) => [machine.applied, machine.checksum] as const, { consistency: "stale" });
+    answer({ type: "report", role, applied, checksum });
   } else {
     await node.close();
     process.disconnect();

@@ -35,15 +35,9 @@ export interface LoadResult {
   readonly cpuMicrosPerCommit: readonly number[];
 }
 
-/** `role` answers `report`; the others answer the order of their name. */
+/** Each answers one order; `failed` answers any. */
 export type Answer =
   | { readonly type: "opened" }
-  | {
-      readonly type: "report";
-      readonly role: string;
-      readonly applied: number;
-      readonly checksum: number;
-      readonly lastApplied: number;
-    }
+  | { readonly type: "report"; readonly role: string; readonly applied: number; readonly checksum: number }
   | { readonly type: "loaded"; readonly result: LoadResult }
   | { readonly type: "failed"; readonly message: string };
