@@ -36,7 +36,7 @@ const OPTION_OF_FIELD: Readonly<Record<string, string>> = {
   advertiseClient: "--advertise-client",
 };
 
-const FIELD = new RegExp(`(?<![\\w-])(${Object.keys(OPTION_OF_FIELD).join("|")})(?= is\\b| must\\b| \\(|:| lists\\b)`, "g");
+const FIELD = new RegExp(`\\b(${Object.keys(OPTION_OF_FIELD).join("|")})\\b`, "g");
 
 /** The sentence of an error that came from below, in the words of the command line. */
 export function inOptionWords(message: string): string {

@@ -256,6 +256,12 @@ describe("failures from below", () => {
       "the directory /x belongs to node b: start it as b",
     ],
     [
+      "a remedy that names a field",
+      new Below("address", "clients can't be served at h:1: choose another address with listenClient"),
+      1,
+      "clients can't be served at h:1: choose another address with --client-listen",
+    ],
+    [
       "ordinary words that are also fields stay what they are",
       new Below("dataDirectory", "lock /x: another process uses this data directory: stop it; a cluster: and an id is kept"),
       1,
