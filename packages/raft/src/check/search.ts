@@ -1,0 +1,169 @@
+/**
+ * The search for a legal order of one group of operations: an order that respects time (what returned before another was
+ * called comes first) and in which the model gives every answer that was given. Depth first; each step takes one operation
+ * that may come next, and the memo refuses configurations that were seen before. The problem is NP-complete, so the search goes
+ * in portions: `advance` does some steps and can be called again.
+ */
+
+import type { Key, Operation } from "./history.js";
+import { LongestOrders } from "./longest.js";
+import { DoneSet, Memo, type MemoryBudget } from "./memo.js";
+import type { Model, Simplified } from "./models/model.js";
+import { ENDS, Timeline } from "./timeline.js";
+
+/** `starved`: the memo cannot grow; `advance` goes on where it was, if there is room again. */
+export type Progress = "running" | "starved" | "linearizable" | "not";
+
+/** An order that is legal as far as it goes, and goes no further. */
+export interface LegalPrefix<State> {
+  readonly operations: readonly Operation[];
+  /** The state that they leave. */
+  readonly state: State;
+  /** The operations of which one would have to come next, none of which can. */
+  readonly stuck: readonly Operation[];
+}
+
+export class Search<State> {
+  readonly key: Key;
+  readonly #model: Model<State>;
+  readonly #timeline: Timeline;
+  readonly #done: DoneSet;
+  readonly #memo: Memo;
+  readonly #longest = new LongestOrders();
+  /** By number; see `Memo.numberOfState`. */
+  readonly #states: State[] = [];
+  /** The operations taken so far, in order, and the state that each one found. */
+  readonly #order: Int32Array;
+  readonly #before: Int32Array;
+  #length = 0;
+  #closed = 0;
+  #state: number;
+  #entry: number;
+  #steps = 0;
+
+  constructor(model: Model<State>, key: Key, operations: readonly Simplified[], budget: MemoryBudget) {
+    this.key = key;
+    this.#model = model;
+    this.#timeline = new Timeline(operations);
+    const { items, closed } = this.#timeline;
+    this.#done = new DoneSet(closed, items.length - closed);
+    this.#memo = new Memo(this.#done, budget);
+    this.#order = new Int32Array(items.length);
+    this.#before = new Int32Array(items.length);
+    this.#state = this.#intern(model.init(key));
+    this.#entry = this.#timeline.next(ENDS);
+  }
+
+  /** How many entries of the timeline were looked at so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** How many different configurations were met. */
+  get configurations(): number {
+    return this.#memo.size;
+  }
+
+  /** What the memo takes of the budget. */
+  get bytes(): number {
+    return this.#memo.bytes;
+  }
+
+  /** Gives the memory back. The search cannot go on after it; its order and its prefixes stay. */
+  release(): void {
+    this.#memo.release();
+  }
+
+  advance(steps: number): Progress {
+    for (const end = this.#steps + steps; ; this.#steps += 1) {
+      if (this.#closed === this.#timeline.closed) return "linearizable";
+      if (this.#steps >= end) return "running";
+      if (!this.#memo.prepare()) return "starved";
+      const item = this.#timeline.called(this.#entry);
+      if (item === -1) {
+        if (!this.#takeBack()) return "not";
+      } else if (this.#take(item)) {
+        this.#entry = this.#timeline.next(ENDS);
+      } else {
+        this.#entry = this.#timeline.next(this.#entry);
+      }
+    }
+  }
+
+  /** The order that was found. Open operations that are not in it never happened, or made no difference. */
+  order(): readonly Operation[] {
+    return [...this.#order.subarray(0, this.#length)].map((item) => this.#timeline.original(item));
+  }
+
+  /** Of a search that ended with "not". */
+  longestPrefixes(): readonly LegalPrefix<State>[] {
+    return this.#longest.orders().map((order) => this.#describePrefix(order));
+  }
+
+  #take(item: number): boolean {
+    const next = this.#model.step(this.#stateOf(this.#state), this.#timeline.operation(item));
+    if (next === null) return false;
+    const state = this.#intern(next);
+    const place = this.#placeOf(item);
+    this.#done.add(place);
+    if (!this.#memo.add(state)) {
+      this.#done.remove(place);
+      return false;
+    }
+    this.#order[this.#length] = item;
+    this.#before[this.#length] = this.#state;
+    this.#length += 1;
+    if (item < this.#timeline.closed) this.#closed += 1;
+    this.#state = state;
+    this.#timeline.lift(item);
+    return true;
+  }
+
+  /** Something returns here that was not taken: whatever was taken last cannot be right. False if nothing was. */
+  #takeBack(): boolean {
+    this.#longest.stuck(this.#order, this.#length, this.#closed);
+    if (this.#length === 0) return false;
+    this.#length -= 1;
+    this.#longest.shortened(this.#length);
+    const item = this.#order[this.#length] ?? 0;
+    this.#state = this.#before[this.#length] ?? 0;
+    if (item < this.#timeline.closed) this.#closed -= 1;
+    this.#done.remove(this.#placeOf(item));
+    this.#timeline.unlift(item);
+    this.#entry = this.#timeline.next(this.#timeline.callOf(item));
+    return true;
+  }
+
+  #placeOf(item: number): number {
+    const { closed } = this.#timeline;
+    return item < closed ? item : this.#done.firstOpen + item - closed;
+  }
+
+  #intern(state: State): number {
+    const number = this.#memo.numberOfState(this.#model.identity(state));
+    if (number === this.#states.length) this.#states.push(state);
+    return number;
+  }
+
+  #stateOf(number: number): State {
+    // Numbers come from #intern alone, which fills the array.
+    return this.#states[number] as State;
+  }
+
+  #describePrefix(order: readonly number[]): LegalPrefix<State> {
+    const timeline = this.#timeline;
+    let state = this.#model.init(this.key);
+    for (const item of order) {
+      const next = this.#model.step(state, timeline.operation(item));
+      if (next === null) throw new Error(`the model ${this.#model.name} answers differently when it is asked again`);
+      state = next;
+    }
+    for (const item of order) timeline.lift(item);
+    const stuck: Operation[] = [];
+    for (let entry = timeline.next(ENDS); timeline.called(entry) !== -1; entry = timeline.next(entry)) {
+      stuck.push(timeline.original(timeline.called(entry)));
+    }
+    for (const item of order.toReversed()) timeline.unlift(item);
+    return { operations: order.map((item) => timeline.original(item)), state, stuck };
+  }
+}
