@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRaftNode, RaftError, type RaftNode, type RaftNodeOptions, type StateMachine } from "../../src/index.js";
 import { crc32c } from "../../src/runtime/index.js";
-import { freePorts, Processes, until } from "./processes.js";
+import { freePorts, Processes, present, until } from "./processes.js";
 
 let processes = new Processes();
 let folder = "";
@@ -165,7 +165,10 @@ test("a directory of a newer format", async () => {
 
 test("a segment of a newer format, beside a half-made one", async () => {
   const directory = await past();
-  const name = readdirSync(join(directory, "log")).find((each) => each.endsWith(".segment")) ?? expect.fail("no segment");
+  const name = present(
+    readdirSync(join(directory, "log")).find((each) => each.endsWith(".segment")),
+    "segment",
+  );
   const segment = readFileSync(join(directory, "log", name));
   segment.writeUInt16LE(7, 4);
   writeFileSync(join(directory, "log", name), segment);

@@ -1,5 +1,5 @@
 /**
- * Reads the effects of real processes (fixtures/recorder.js, or a system call trace: strace.ts) and says where something
+ * Reads the effects of real processes (fixtures/recorder.ts, or a system call trace: strace.ts) and says where something
  * left a process that its disk did not yet vouch for.
  *
  * It keeps its own picture of every disk: bytes count as durable when an fdatasync that began after their write has

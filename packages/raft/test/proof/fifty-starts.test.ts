@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { Cluster, waitOpen } from "./members.js";
-import { type Child, Processes, until } from "./processes.js";
+import { type Child, Processes, present, until } from "./processes.js";
 
 const STARTS = 50;
 const SENTENCE = /^lock \S+\/a: EEXIST another process uses this data directory: stop it first, or choose another directory\n$/;
@@ -26,7 +26,7 @@ async function compete(cluster: Cluster): Promise<Child> {
   );
   const winners = children.filter((child) => child.running);
   expect(winners).toHaveLength(1);
-  const winner = winners[0] ?? expect.fail("nobody won");
+  const winner = present(winners[0], "winner");
   await waitOpen(winner);
   for (const child of children.filter((each) => each !== winner)) {
     expect(child.errors).toMatch(SENTENCE);

@@ -1,5 +1,5 @@
 /**
- * Clusters of fixtures/member.js for the proofs: real processes, real disks, loopback. The processes run the built package,
+ * Clusters of fixtures/member.ts for the proofs: real processes, real disks, loopback. The processes run the built package,
  * as a user's program does.
  */
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { NodeStatus } from "../../src/index.js";
 import { type Child, freePorts, type Processes, until } from "./processes.js";
 
-const MEMBER = fileURLToPath(new URL("./fixtures/member.js", import.meta.url));
+const MEMBER = fileURLToPath(new URL("./fixtures/dist/member.js", import.meta.url));
 
 export interface MemberOptions {
   /** Options of openRaftNode. */

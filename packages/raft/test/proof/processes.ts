@@ -180,6 +180,12 @@ export async function until(
   }
 }
 
+/** What must be there; fails with `what` where it is not. */
+export function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`there is no ${what}`);
+  return value;
+}
+
 const taken = new Set<number>();
 
 /**

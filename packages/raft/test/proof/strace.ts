@@ -68,7 +68,7 @@ export class TraceReader {
   }
 
   #note(effect: Effect extends infer Each ? (Each extends Effect ? Omit<Each, "n" | "at"> : never) : never): void {
-    this.effects.push({ ...effect, n: this.effects.length + 1, at: this.#line } as Effect);
+    this.effects.push({ ...effect, n: this.effects.length + 1, at: this.#line });
   }
 
   #readLine(line: string): void {
