@@ -44,7 +44,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "") await node.propose(toBytes(Number(line)));
     console.log(`value ${await node.read((counter) => counter.value)}, leader ${node.status().leader?.name}`);
   } catch (error) {
-    console.log(`failed: ${error instanceof Error ? error.message : error}`);
+    console.log(`failed: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 await node.close();

@@ -38,6 +38,7 @@ const STATUS: NodeStatus = {
   learners: [],
   warnings: [],
   peers: [{ name: "b", address: "127.0.0.1:22380", connected: true, matchIndex: null, nextIndex: null, state: null }],
+  members: [],
   log: { syncs: 1, batches: 1, entries: 3, bytes: 100 },
 };
 

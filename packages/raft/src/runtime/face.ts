@@ -92,7 +92,7 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
         expiresAt: deadline(given.timeoutMs),
         settle(error, result) {
           signal?.removeEventListener("abort", onAbort);
-          if (result === null) reject(error);
+          if (result === null) reject(error ?? unexplained());
           else resolve(result);
         },
         state: "waiting",
@@ -135,7 +135,7 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
         settled: false,
         settle(error) {
           signal?.removeEventListener("abort", onAbort);
-          if (error !== null || behind.running === null) reject(error);
+          if (error !== null || behind.running === null) reject(error ?? unexplained());
           else answer(behind.running);
         },
       };
@@ -165,6 +165,11 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** A settling without result and error can't be; if it ever is, the caller is told that nothing is known. */
+function unexplained(): RaftError {
+  return new RaftError("failed", "the request was settled without a reason", { outcome: "unknown", retry: "now" });
 }
 
 function aborted(signal: AbortSignalLike | undefined): RaftError | null {

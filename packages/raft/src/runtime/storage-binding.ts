@@ -11,7 +11,7 @@ import { type Clock, type Disk, DiskError, type Random } from "./ports.js";
 import type { SnapshotFiles } from "./snapshot-work.js";
 import { type Identity, readIdentity, writeIdentity } from "./storage/identity.js";
 import { EMPTY_BOUNDS, foreignOwner, LOG_FOLDER, type Owner, segmentId } from "./storage/segment.js";
-import { type FoundSnapshots, openSnapshots } from "./storage/snapshot-store.js";
+import { openSnapshots } from "./storage/snapshot-store.js";
 import { type LogCounters, openLog } from "./storage/write-ahead-log.js";
 import { call, perform, runTask, type Task } from "./task.js";
 
@@ -80,17 +80,17 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
   // Boot 0 says: nothing was ever promised here, a missing log is no loss.
   let identity: Identity = found ?? { ...owner, boot: 0, founders: [] };
   if (found === null) yield* writeIdentity(disk, identity);
+  // The snapshots are only looked at, and the log refuses before it changes anything.
+  const { store, newest, damaged, tidy } = yield* openSnapshots(disk, owner);
   const { log, groups, torn } = yield* openLog({ disk, clock, owner, segmentBytes });
-  let snapshots: FoundSnapshots;
   try {
-    snapshots = yield* openSnapshots(disk, owner);
+    yield* tidy();
     identity = { ...identity, boot: identity.boot + 1 };
     yield* writeIdentity(disk, identity);
   } catch (error) {
     yield* perform((done) => log.close(() => done(null)));
     throw error;
   }
-  const { store, newest, damaged } = snapshots;
   const writer = new IdentityWriter(disk);
 
   const { hardState, start } = EMPTY_BOUNDS;

@@ -22,7 +22,7 @@ export type Task<T> = Generator<Operation, T, unknown>;
 
 /** Runs one operation that has a result. Throws its error inside the task. */
 export function* call<T>(start: (done: (error: Error | null, result: T | null) => void) => void): Task<T> {
-  return (yield start as Operation) as T;
+  return (yield start) as T;
 }
 
 /** Runs one operation without a result. Throws its error inside the task. */

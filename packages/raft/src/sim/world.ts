@@ -161,7 +161,10 @@ export class World {
     const { complaint } = this.#referee;
     if (complaint !== null) throw new Error(`seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${complaint}`);
     if (thrown !== null)
-      throw new Error(`seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${String(thrown)}`, { cause: thrown });
+      throw new Error(
+        `seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${thrown instanceof Error ? thrown.message : "something that is no error was thrown"}`,
+        { cause: thrown },
+      );
     return finished;
   }
 

@@ -9,7 +9,7 @@ import { deadline, Endpoint, helloOf, introduce, RawClient, RawServer, textBytes
 const things: { close(): Promise<void> | void }[] = [];
 
 afterEach(async () => {
-  await Promise.all(things.splice(0).map((thing) => thing.close()));
+  await Promise.all(things.splice(0).map(async (thing) => thing.close()));
 });
 
 async function endpoint(name: string, options: ConstructorParameters<typeof Endpoint>[1] = {}): Promise<Endpoint> {

@@ -8,7 +8,7 @@ import { deadline, Endpoint, freePort, helloOf, introduce, RawClient, RawServer,
 const things: { close(): Promise<void> | void }[] = [];
 
 afterEach(async () => {
-  await Promise.all(things.splice(0).map((thing) => thing.close()));
+  await Promise.all(things.splice(0).map(async (thing) => thing.close()));
 });
 
 async function endpoint(
@@ -95,7 +95,7 @@ describe("talking", () => {
     });
     for (let count = 0; count < 200; count += 1) a.transport.send("b", "main", filled(100, count));
     // Whatever had left would arrive while another connection makes its way there and back.
-    await (await new RawClient(a.transport.port).connected()).socket.destroySoon();
+    (await new RawClient(a.transport.port).connected()).socket.destroySoon();
     await turn();
     expect(chunks).toEqual([]);
     a.transport.flush();

@@ -23,7 +23,7 @@ export function runShare(share: 0 | 1): void {
     const world = new World({ seed });
     world.run();
     ran += 1;
-    for (const [name, count] of Object.entries(world.counters)) total.set(name, (total.get(name) ?? 0) + count);
+    for (const [name, count] of Object.entries<number>({ ...world.counters })) total.set(name, (total.get(name) ?? 0) + count);
   }
   console.log(`${ran} seeds: ${[...total].map(([name, count]) => `${name} ${count}`).join(", ")}`);
   // It must have been a storm, or passing says nothing.

@@ -71,7 +71,7 @@ export class ClientPort {
     socket.setTimeout(this.#firstBytesTimeoutMs, () => socket.destroy());
     let first: Buffer = Buffer.alloc(0);
     const peek = () => {
-      const more: Buffer | null = socket.read();
+      const more = socket.read() as Buffer | null;
       if (more === null) {
         return;
       }

@@ -82,15 +82,17 @@ export interface FoundSnapshots {
   readonly store: SnapshotStore;
   /** The newest that is whole. */
   readonly newest: SnapshotMetadata | null;
-  /** Files that are not whole, in words; they were put aside under another name. */
+  /** Files that are not whole, in words. */
   readonly damaged: readonly string[];
+  /** Puts these aside under another name, and removes what was never finished. Until then nothing is changed. */
+  readonly tidy: () => Task<void>;
 }
 
 export function* openSnapshots(disk: Disk, owner: Owner): Task<FoundSnapshots> {
   yield* perform((done) => disk.makeDirectory(FOLDER, done));
   const names = yield* call<readonly string[]>((done) => disk.list(FOLDER, done));
-  for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${FOLDER}/${name}`, done));
   const stored: Stored[] = [];
+  const damagedPaths: string[] = [];
   for (const name of names) {
     const position = positionIn(name);
     if (position !== null) stored.push({ position, path: `${FOLDER}/${name}`, table: null });
@@ -106,12 +108,16 @@ export function* openSnapshots(disk: Disk, owner: Owner): Task<FoundSnapshots> {
       newest = verified.metadata;
     } else {
       damaged.push(`${last.path} ${verified.reason}`);
-      yield* perform((done) => disk.rename(last.path, `${last.path}.damaged`, done));
-      yield* perform((done) => disk.syncDirectory(FOLDER, done));
+      damagedPaths.push(last.path);
       stored.pop();
     }
   }
-  return { store: new SnapshotStore(disk, owner, stored), newest, damaged };
+  const tidy = function* (): Task<void> {
+    for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${FOLDER}/${name}`, done));
+    for (const path of damagedPaths) yield* perform((done) => disk.rename(path, `${path}.damaged`, done));
+    if (damagedPaths.length > 0) yield* perform((done) => disk.syncDirectory(FOLDER, done));
+  };
+  return { store: new SnapshotStore(disk, owner, stored), newest, damaged, tidy };
 }
 
 /** Reads a file as a whole and notes the checksums of its chunks. Errors of the disk are thrown; they are no damage. */

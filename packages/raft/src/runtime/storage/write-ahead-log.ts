@@ -498,10 +498,10 @@ export class WriteAheadLog {
       [...segment.highest].every(([group, index]) => index <= this.#group(group).recordedStart);
     const disk = this.#disk;
     const older = this.#older;
-    const self = this;
+    const isClosing = (): boolean => this.#closed !== null;
     runTask(
       function* () {
-        for (let oldest = older[0]; oldest !== undefined && disposable(oldest) && self.#closed === null; oldest = older[0]) {
+        for (let oldest = older[0]; oldest !== undefined && disposable(oldest) && !isClosing(); oldest = older[0]) {
           const { path } = oldest;
           yield* perform((done) => disk.remove(path, done));
           yield* perform((done) => disk.syncDirectory(LOG_FOLDER, done));

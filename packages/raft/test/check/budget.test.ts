@@ -1,0 +1,143 @@
+/** How much work a search is, counted in steps and bytes and not in time; and what happens when it is too much. */
+import { describe, expect, test } from "vitest";
+import {
+  casRegister,
+  checkHistory,
+  explain,
+  type Model,
+  type Operation,
+  register,
+  versionedRegister,
+} from "../../src/check/index.js";
+import { type Kind, randomHistory } from "./random-histories.js";
+
+const plainRegister: Model<{ readonly value: unknown }> = (({ simplify: _, ...plain }) => plain)(register);
+
+/** Concurrent writes, all of them of values of their own, and then a read of what nobody wrote: every order must be tried. */
+function hopeless(writes: number, key: string): Operation[] {
+  const common = { process: 0, key };
+  const operations: Operation[] = Array.from({ length: writes }, (_, at) => {
+    return { ...common, f: "write", input: at, output: null, call: 0, return: 10 };
+  });
+  return [...operations, { ...common, f: "read", input: null, output: "nobody wrote this", call: 11, return: 12 }];
+}
+
+function wrong(key: string): Operation[] {
+  return [{ process: 0, key, f: "read", input: null, output: "nobody wrote this", call: 0, return: 1 }];
+}
+
+describe("a linearizable history of 10,000 operations by 8 clients on one key", () => {
+  const work = (kind: Kind, openPerMille: number, values: number): number => {
+    const operations = randomHistory(7, { kind, operations: 10_000, clients: 8, openPerMille, values });
+    const started = performance.now();
+    const result =
+      kind === "versioned-register"
+        ? checkHistory(operations, versionedRegister)
+        : checkHistory(operations, kind === "register" ? register : casRegister);
+    console.log(`${kind}, ${openPerMille} ‰ open: ${explain(result)}, ${Math.round(performance.now() - started)} ms`);
+    expect(result.verdict).toBe("linearizable");
+    return result.steps;
+  };
+
+  test.each<readonly [Kind, number, number]>([
+    ["register", 0, 5],
+    ["register", 0, 0],
+    ["register", 50, 0],
+    ["cas-register", 0, 5],
+    ["cas-register", 0, 0],
+    ["versioned-register", 0, 0],
+    ["versioned-register", 100, 0],
+  ])("%s, %i of 1,000 open, %i values: at most 100 steps for each operation", (kind, openPerMille, values) => {
+    expect(work(kind, openPerMille, values)).toBeLessThan(100 * 10_000);
+  });
+});
+
+describe("a budget", () => {
+  test("of steps: what is not decided within it is unknown", () => {
+    const result = checkHistory(hopeless(20, "a"), register, { maxSteps: 5000 });
+    expect(result).toMatchObject({ verdict: "unknown", reason: "steps", steps: 5000 });
+    expect(result.groups).toMatchObject([{ key: "a", verdict: "undecided", order: [] }]);
+    expect(explain(result)).toContain("unknown, out of steps");
+  });
+
+  test("of steps: exactly enough is enough, and one less is not", () => {
+    for (const operations of [hopeless(5, "a"), hopeless(5, "a").slice(0, 5)]) {
+      const { verdict, steps } = checkHistory(operations, register);
+      expect(verdict).not.toBe("unknown");
+      expect(checkHistory(operations, register, { maxSteps: steps }).verdict).toBe(verdict);
+      expect(checkHistory(operations, register, { maxSteps: steps - 1 }).verdict).toBe("unknown");
+    }
+  });
+
+  test("of memory: it is kept, and what is not decided within it is unknown", () => {
+    const maxMemoBytes = 2 ** 20;
+    const result = checkHistory(hopeless(24, "a"), register, { maxMemoBytes });
+    expect(result).toMatchObject({ verdict: "unknown", reason: "memory" });
+    // An entry and its place take some 40 bytes; growing leaves up to three quarters unused.
+    expect(result.groups[0]?.configurations).toBeGreaterThan(5000);
+    expect(result.groups[0]?.configurations).toBeLessThan(maxMemoBytes / 16);
+  });
+
+  test("of memory: whoever has taken most of it gives way, and the rest is decided", () => {
+    const easy = (key: string): Operation[] => hopeless(12, key).slice(0, 12);
+    const operations = [...hopeless(24, "hard"), ...easy("first"), ...hopeless(10, "second").slice(0, 10)];
+    const result = checkHistory(operations, register, { maxMemoBytes: 2 ** 20 });
+    expect(result).toMatchObject({ verdict: "unknown", reason: "memory" });
+    expect(result.groups.map(({ verdict }) => verdict)).toEqual(["undecided", "linearizable", "linearizable"]);
+  });
+
+  test("of memory: a history that is refuted after another was given up is refuted", () => {
+    const operations = [...hopeless(24, "hard"), ...hopeless(12, "bad")];
+    const result = checkHistory(operations, register, { maxMemoBytes: 2 ** 20 });
+    expect(result).toMatchObject({ verdict: "not", failure: { key: "bad" } });
+  });
+
+  test("of time, by a callback", () => {
+    let asked = 0;
+    const expired = (): boolean => {
+      asked += 1;
+      return asked > 3;
+    };
+    const result = checkHistory(hopeless(20, "a"), register, { expired });
+    expect(result).toMatchObject({ verdict: "unknown", reason: "time" });
+    expect(result.steps).toBeGreaterThan(10_000);
+  });
+
+  test.each([{ maxSteps: 0 }, { maxSteps: 1.5 }, { maxMemoBytes: 1000 }, { maxMemoBytes: Number.NaN }])(
+    "that makes no sense is refused: %o",
+    (options) => {
+      expect(() => checkHistory([], register, options)).toThrow(RangeError);
+    },
+  );
+});
+
+describe("groups take turns", () => {
+  test("so that one that is easily refuted is, whatever stands before it", () => {
+    const operations = [...hopeless(24, "hard"), ...hopeless(24, "harder"), ...wrong("easy")];
+    const result = checkHistory(operations, register);
+    expect(result).toMatchObject({ verdict: "not", failure: { key: "easy" } });
+    expect(result.steps).toBeLessThan(50_000);
+  });
+});
+
+describe("the memo", () => {
+  test("makes the work grow with the sets of operations, not with their orders", () => {
+    // 12 writes have 479,001,600 orders; of sets and last writes there are 12 * 2^11 and the one at the beginning.
+    const result = checkHistory(hopeless(12, "a"), register);
+    expect(result.verdict).toBe("not");
+    expect(result.groups[0]?.configurations).toBe(12 * 2 ** 11);
+  });
+
+  test("counts configurations right over several words of the set, with open operations and finished ones", () => {
+    // 40 reads one after the other, then 6 writes at once of which 3 are open: sets and last writes after the reads.
+    const reads = Array.from({ length: 40 }, (_, at): Operation => {
+      return { process: 0, key: null, f: "read", input: null, output: null, call: at - 100, return: at - 100 };
+    });
+    const writes = hopeless(6, "").map((operation): Operation => ({ ...operation, key: null }));
+    for (const at of [1, 3, 5]) writes[at] = { ...(writes[at] as Operation), return: null };
+    const result = checkHistory([...reads, ...writes], plainRegister);
+    expect(result.verdict).toBe("not");
+    // What is open and done can come before the reads only if they find null after it, which they do not.
+    expect(result.groups[0]?.configurations).toBe(40 + 6 * 2 ** 5);
+  });
+});
