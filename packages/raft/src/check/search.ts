@@ -81,7 +81,10 @@ export class Search<State> {
       if (!this.#memo.prepare()) return "starved";
       const item = this.#timeline.called(this.#entry);
       if (item === -1) {
-        if (!this.#takeBack()) return "not";
+        if (!this.#takeBack()) {
+          this.#steps += 1;
+          return "not";
+        }
       } else if (this.#take(item)) {
         this.#entry = this.#timeline.next(ENDS);
       } else {

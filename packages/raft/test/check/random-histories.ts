@@ -15,12 +15,16 @@ export interface Shape {
   readonly openPerMille: number;
   /** How many different values are written; 0: each value once. Versioned registers always write each value once. */
   readonly values: number;
+  /** Of a thousand versioned swaps, how many expect a revision that nobody may have been told yet. Default: 0. */
+  readonly guessedPerMille?: number;
 }
 
 /** What the register holds, and how it answers. */
 interface Simulated {
   value: unknown;
   revision: number;
+  /** The revision that a client was told last. */
+  told: number;
 }
 
 interface Pending {
@@ -33,7 +37,7 @@ interface Pending {
 
 export function randomHistory(seed: number, shape: Shape): Operation[] {
   const random = new SeededRandom(seed, 1);
-  const simulated: Simulated = { value: null, revision: 0 };
+  const simulated: Simulated = { value: null, revision: 0, told: 0 };
   const pending = new Map<number, Pending>();
   const processes = Array.from({ length: shape.clients }, (_, at) => at);
   const operations: Operation[] = [];
@@ -64,6 +68,7 @@ export function randomHistory(seed: number, shape: Shape): Operation[] {
       if (random.chance(300)) simulated.revision += 1;
     } else {
       operations.push(record(client, operation, time));
+      if (shape.kind === "versioned-register") simulated.told = revisionTold(operation.output);
       pending.delete(client);
     }
   }
@@ -79,12 +84,18 @@ function ask(random: SeededRandom, shape: Shape, simulated: Simulated, value: nu
   if (choice === 0) return { f: "read", input: null };
   if (shape.kind === "versioned-register") {
     if (choice === 1) return { f: "write", input: `v${value}` };
-    const revision = (simulated.value as { revision: number } | null)?.revision ?? 0;
-    return { f: "cas", input: { expected: revision, value: `v${value}` } };
+    const expected = random.chance(shape.guessedPerMille ?? 0) ? revisionTold(simulated.value) : simulated.told;
+    return { f: "cas", input: { expected, value: `v${value}` } };
   }
   if (choice === 1) return { f: "write", input: value };
   const guess = random.chance(600) || shape.values === 0 ? simulated.value : 1 + random.below(shape.values);
   return { f: "cas", input: [guess, value] };
+}
+
+/** Of a read's answer, or of a write's. */
+function revisionTold(answer: unknown): number {
+  if (typeof answer === "number") return answer;
+  return (answer as { revision: number } | null)?.revision ?? 0;
 }
 
 /** Carries the operation out, and gives the answer. A versioned swap that is refused turns into a read, as a recorder makes it. */

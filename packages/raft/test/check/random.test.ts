@@ -46,7 +46,7 @@ describe.each(subjects)("$kind", ({ kind, legal, check }) => {
       }
     }
     console.log(`${kind}: ${counts.linearizable} linearizable, ${counts.not} not, ${counts.open} with open operations`);
-    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(500);
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(300);
   });
 
   test("long histories of a real one are linearizable, and the order found is one", () => {
@@ -82,8 +82,9 @@ function smallHistory(seed: number, kind: Kind): Operation[] {
     kind,
     operations: 4 + (seed % 3),
     clients: 2 + (seed % 2),
-    openPerMille: seed % 3 === 0 ? 0 : 120,
-    values: seed % 5 === 0 ? 0 : 2,
+    openPerMille: seed % 3 === 0 ? 100 : 0,
+    values: seed % 2 === 0 ? 0 : 2,
+    guessedPerMille: 500,
   });
   return seed % 6 === 0 ? operations : mutate(seed, operations);
 }
