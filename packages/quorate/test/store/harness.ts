@@ -25,7 +25,7 @@ import {
   type TxnResponse,
 } from "../../src/store/index.js";
 
-export const bytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));
 export const text = (from: Uint8Array): string => Buffer.from(from.buffer, from.byteOffset, from.byteLength).toString("latin1");
 
 /** A request with texts for its bytes, and fields left out. */

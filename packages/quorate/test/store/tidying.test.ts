@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { entryReference, findAt, indexEntry, isTombstoneEntry } from "../../src/store/history.js";
 import { keyFromBytes, keyToBytes } from "../../src/store/keys.js";
 import { MvccStore } from "../../src/store/mvcc.js";
-import { NO_RECORD, RecordCursor } from "../../src/store/records.js";
+import { NO_RECORD, RecordCursor, walkSlab } from "../../src/store/records.js";
 import { bytes, OPEN, TestStore } from "./harness.js";
 
 const KIB = 1024;
@@ -54,6 +54,57 @@ describe("a long history", () => {
       most = Math.max(most, cursor.moves + probe.moves);
     }
     expect(most).toBeLessThan(100);
+  });
+});
+
+describe("a history with two records of each revision", () => {
+  it("is read at the later of them", () => {
+    const store = new MvccStore();
+    for (let at = 0; at < 200; at += 1) {
+      store.put("k", bytes("k"), bytes("x"), 0n);
+      store.delete("k");
+      store.commit();
+    }
+    const newest = store.index.get("k")?.newest ?? 0;
+    for (let revision = 2; revision <= 201; revision += 1) expect(store.at(newest, revision)).toBe(NO_RECORD);
+  });
+});
+
+describe("compaction", () => {
+  /** `revision`, or `-revision` for a tombstone, of the records that are alive, in their order. */
+  function alive(store: MvccStore): number[] {
+    const cursor = new RecordCursor();
+    const found: number[] = [];
+    for (const slab of store.records.freeze().slabs) {
+      walkSlab(slab, slab.used, cursor, () => {
+        if (!cursor.isDead(store.compactedRevision)) found.push(cursor.isTombstone ? -cursor.modRevision : cursor.modRevision);
+      });
+    }
+    return found;
+  }
+
+  it("leaves of each key the newest version at or below the revision, and a tombstone only there", () => {
+    const store = new MvccStore();
+    put(store, "a"); // 2
+    put(store, "a"); // 3
+    put(store, "b"); // 4
+    store.delete("b"); // 5
+    store.commit();
+    put(store, "a"); // 6
+    store.delete("a"); // 7
+    store.commit();
+    put(store, "a"); // 8
+    const left = (revision: number): number[] => {
+      store.compact(revision);
+      return alive(store);
+    };
+    expect(left(2)).toEqual([2, 3, 4, -5, 6, -7, 8]);
+    expect(left(3)).toEqual([3, 4, -5, 6, -7, 8]);
+    expect(left(4)).toEqual([3, 4, -5, 6, -7, 8]);
+    expect(left(5)).toEqual([3, -5, 6, -7, 8]);
+    expect(left(6)).toEqual([6, -7, 8]);
+    expect(left(7)).toEqual([-7, 8]);
+    expect(left(8)).toEqual([8]);
   });
 });
 
