@@ -91,7 +91,7 @@ async function h2load(
   load.stderr.on("data", (chunk: Buffer) => {
     complaint += chunk.toString();
   });
-  const [code] = await once(load, "close");
+  const [code] = (await once(load, "close")) as [number | null];
   if (code !== 0) throw new BenchFailure(`h2load ended with ${String(code)}: ${complaint.trim()}`);
   // Answers that were under way when it left are still being made; let them not fall into the next measurement.
   await pause(200);
