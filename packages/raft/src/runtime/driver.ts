@@ -195,9 +195,13 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
         this.#leaderNews = true;
       }
     }
-    // Sending and the own sync run side by side (dissertation 10.2.1); what needs the sync is held inside the core.
-    if (output.persist !== null) this.#log?.append(output.persist);
+    // Sending and the own write run side by side (dissertation 10.2.1), and the others' work begins first; what must wait for
+    // the write is not among these messages, the core holds it.
     for (const envelope of output.messages) this.#sendOut(envelope);
+    if (output.persist !== null) {
+      if (output.messages.length > 0) this.#parts.flush();
+      this.#log?.append(output.persist);
+    }
     for (const response of output.proposeResponses)
       this.#placed(response.requestId, response.firstIndex, response.entryTerm, response.refusal);
     if (output.committed.length > 0) this.#apply(output.committed);

@@ -6,7 +6,7 @@
  * a stranger to the protocol (dissertation section 3.8), although it may talk.
  */
 import type { Configuration } from "../core/configuration.js";
-import type { Message } from "../core/message.js";
+import type { AppendEntries, Message } from "../core/message.js";
 import type { MemberId } from "../core/types.js";
 import { memberId, memberName } from "./member-id.js";
 import type { Channel, Hello, PeerAddress, Transport } from "./ports.js";
@@ -26,6 +26,8 @@ export class Network {
   readonly #links = new Map<string, Link>();
   #addresses = new Map<string, string>();
   readonly #ownName: string;
+  /** The last append that was encoded, until the next flush. */
+  #lastAppend: { readonly message: AppendEntries; readonly bytes: Uint8Array } | null = null;
 
   constructor(transport: Transport, ownName: string) {
     this.#transport = transport;
@@ -78,7 +80,17 @@ export class Network {
   send(to: MemberId, message: Message): boolean {
     const name = memberName(to);
     if (this.memberAt(name) !== to) return false;
-    return this.#transport.send(name, message.type === "InstallSnapshot" ? "bulk" : "main", encodeMessage(GROUP, message));
+    return this.#transport.send(name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
+  }
+
+  /** Followers that are equally far get the same entries: they are encoded once, and the same bytes go to each. */
+  #encode(message: Message): Uint8Array {
+    if (message.type !== "AppendEntries" || message.entries.length === 0) return encodeMessage(GROUP, message);
+    const last = this.#lastAppend;
+    if (last !== null && sameAppend(last.message, message)) return last.bytes;
+    const bytes = encodeMessage(GROUP, message);
+    this.#lastAppend = { message, bytes };
+    return bytes;
   }
 
   sendPayload(name: string, payload: Uint8Array): boolean {
@@ -86,6 +98,20 @@ export class Network {
   }
 
   flush(): void {
+    this.#lastAppend = null;
     this.#transport.flush();
   }
+}
+
+/** Entries are immutable and stand in one log, so the first and the last say which they are. */
+function sameAppend(one: AppendEntries, other: AppendEntries): boolean {
+  return (
+    one.term === other.term &&
+    one.prevLogIndex === other.prevLogIndex &&
+    one.prevLogTerm === other.prevLogTerm &&
+    one.leaderCommit === other.leaderCommit &&
+    one.entries.length === other.entries.length &&
+    one.entries[0] === other.entries[0] &&
+    one.entries.at(-1) === other.entries.at(-1)
+  );
 }

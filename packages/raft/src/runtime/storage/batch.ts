@@ -12,15 +12,14 @@ import { EMPTY_BYTES, type Entry, type HardState, type LogPosition } from "../..
 import {
   aligned,
   BLOCK_BYTES,
-  type NewRecord,
   RECORD_HEADER_BYTES,
   type RecordHeader,
   RecordType,
+  RecordWriter,
   readHeader,
   readPayload,
   recordBytes,
   SECTOR_BYTES,
-  writeRecord,
 } from "./record.js";
 
 /** What one group wants to have written. */
@@ -103,11 +102,7 @@ function recordsOf(writes: readonly GroupWrite[]): number {
 /** An upper bound of what the batch will take. */
 export function batchBytes(writes: readonly GroupWrite[]): number {
   const states = 2 + writes.length * (4 + 18 + MAX_VOTED_FOR_BYTES);
-  let bytes = recordBytes(START_BYTES + states) + BLOCK_BYTES;
-  for (const { batch } of writes) {
-    if (batch.logStart !== null) bytes += recordBytes(1);
-    for (const entry of batch.entries) bytes += recordBytes(entry.data.length);
-  }
+  const bytes = recordBytes(START_BYTES + states) + BLOCK_BYTES + recordsLength(writes);
   return aligned(bytes + recordBytes(4 + states + recordsOf(writes) * NAME_BYTES + 1), SECTOR_BYTES);
 }
 
@@ -122,73 +117,50 @@ function endPosition(batchStart: number, at: number): number {
  * in its segment (a multiple of a sector): blocks are counted from there.
  */
 export function encodeBatch(bytes: Uint8Array, position: number, place: BatchPlace, writes: readonly GroupWrite[]): WrittenBatch {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const states = new ByteWriter();
   writeHardStates(states, writes);
   const hardStates = states.finish();
   const count = recordsOf(writes);
-  const names = new ByteWriter(5 + hardStates.length + count * NAME_BYTES);
-  names.u32(count);
-  names.raw(hardStates);
-
-  const records: { readonly at: number; readonly record: Omit<NewRecord, "prevChecksum"> }[] = [];
-  let at = recordBytes(START_BYTES + hardStates.length);
-  let sequence = place.sequence;
-  const add = (where: number, record: Pick<NewRecord, "type" | "entryType" | "payload" | "index" | "term" | "group">): void => {
-    records.push({ at: where, record: { ...record, segment: place.segment, sequence, place: sequence - place.sequence } });
-    sequence += 1;
-  };
-  sequence += 1;
-  for (const { group, batch } of writes) {
-    if (batch.logStart !== null) {
-      const { position: start, keepSuffix } = batch.logStart;
-      add(at, {
-        type: RecordType.logStart,
-        entryType: "noop",
-        payload: Uint8Array.of(keepSuffix ? 1 : 0),
-        index: start.index,
-        term: start.term,
-        group,
-      });
-      at += recordBytes(1);
-      writeName(names, RecordType.logStart, group, start);
-    }
-    for (const entry of batch.entries) {
-      add(at, {
-        type: RecordType.entry,
-        entryType: entry.type,
-        payload: entry.data,
-        index: entry.index,
-        term: entry.term,
-        group,
-      });
-      at += recordBytes(entry.data.length);
-      writeName(names, RecordType.entry, group, entry);
-    }
-  }
-  names.u8(END);
-  const end = endPosition(position, position + at) - position;
-  const nothing = { entryType: "noop", index: 0, term: 0, group: 0 } as const;
-  const endPayload = names.finish();
-  add(end, { type: RecordType.batchEnd, payload: endPayload, ...nothing });
-  const length = end + recordBytes(endPayload.length);
+  const startLength = recordBytes(START_BYTES + hardStates.length);
+  const end = endPosition(position, position + startLength + recordsLength(writes)) - position;
+  const endLength = 4 + hardStates.length + count * NAME_BYTES + 1;
+  const length = end + recordBytes(endLength);
 
   const start = new ByteWriter(START_BYTES + hardStates.length);
   start.u64(place.durableThrough);
   start.u32(count);
   start.u32(length);
   start.raw(hardStates);
-  let checksum = writeRecord(bytes, view, 0, {
-    type: RecordType.batchStart,
-    payload: start.finish(),
-    segment: place.segment,
-    sequence: place.sequence,
-    place: 0,
-    prevChecksum: place.prevChecksum,
-    ...nothing,
-  });
-  for (const { at: where, record } of records) checksum = writeRecord(bytes, view, where, { ...record, prevChecksum: checksum });
-  return { length, nextSequence: sequence, checksum };
+  const names = new ByteWriter(endLength);
+  names.u32(count);
+  names.raw(hardStates);
+
+  const records = new RecordWriter(bytes, place.segment, place.sequence, place.prevChecksum);
+  let at = records.write(0, RecordType.batchStart, 0, 0, 0, "noop", start.finish());
+  for (const { group, batch } of writes) {
+    if (batch.logStart !== null) {
+      const { position: from, keepSuffix } = batch.logStart;
+      at = records.write(at, RecordType.logStart, group, from.index, from.term, "noop", Uint8Array.of(keepSuffix ? 1 : 0));
+      writeName(names, RecordType.logStart, group, from);
+    }
+    for (const entry of batch.entries) {
+      at = records.write(at, RecordType.entry, group, entry.index, entry.term, entry.type, entry.data);
+      writeName(names, RecordType.entry, group, entry);
+    }
+  }
+  names.u8(END);
+  records.write(end, RecordType.batchEnd, 0, 0, 0, "noop", names.finish());
+  return { length, nextSequence: records.nextSequence, checksum: records.checksum };
+}
+
+/** What stands between the first record of a batch and its last. */
+function recordsLength(writes: readonly GroupWrite[]): number {
+  let bytes = 0;
+  for (const { batch } of writes) {
+    if (batch.logStart !== null) bytes += recordBytes(1);
+    for (const entry of batch.entries) bytes += recordBytes(entry.data.length);
+  }
+  return bytes;
 }
 
 function writeName(writer: ByteWriter, type: number, group: number, { index, term }: LogPosition): void {

@@ -65,41 +65,59 @@ function getU64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * HIGH + view.getUint32(at, true);
 }
 
-export interface NewRecord {
-  readonly type: number;
-  readonly entryType: EntryType;
-  readonly payload: Uint8Array;
-  readonly sequence: number;
-  readonly segment: number;
-  readonly index: Index;
-  readonly term: Term;
-  readonly group: number;
-  readonly prevChecksum: number;
-  readonly place: number;
-}
+/** Writes the records of one batch, one after the other: what is the same for all of them, and the chain. */
+export class RecordWriter {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #segment: number;
+  readonly #first: number;
+  #place = 0;
+  #checksum: number;
 
-/** Writes a record at `at` of a buffer that begins at a sector of the file. Returns its checksum for the chain. */
-export function writeRecord(bytes: Uint8Array, view: DataView, at: number, record: NewRecord): number {
-  const { payload } = record;
-  const start = at + RECORD_HEADER_BYTES;
-  bytes.set(payload, start);
-  const mask = payload.length < SECTOR_BYTES ? 0 : maskZeroSectors(bytes, start, start + payload.length);
-  view.setUint32(at, MAGIC, true);
-  bytes[at + 8] = record.type;
-  bytes[at + 9] = ENTRY_TYPES.indexOf(record.entryType);
-  bytes[at + 10] = mask;
-  view.setUint32(at + 12, payload.length, true);
-  setU64(view, at + 16, record.sequence);
-  setU64(view, at + 24, record.segment);
-  setU64(view, at + 32, record.index);
-  setU64(view, at + 40, record.term);
-  view.setUint32(at + 48, record.group, true);
-  view.setUint32(at + 52, record.prevChecksum, true);
-  view.setUint32(at + 56, crc32c(bytes, start, start + payload.length), true);
-  view.setUint32(at + 60, record.place, true);
-  const checksum = crc32c(bytes, at + 8, at + RECORD_HEADER_BYTES);
-  view.setUint32(at + 4, checksum, true);
-  return checksum;
+  /** `bytes` begins at a sector of the file and is zero. */
+  constructor(bytes: Uint8Array, segment: number, sequence: number, prevChecksum: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#segment = segment;
+    this.#first = sequence;
+    this.#checksum = prevChecksum;
+  }
+
+  get nextSequence(): number {
+    return this.#first + this.#place;
+  }
+
+  /** Of the last record: what the next one must name. */
+  get checksum(): number {
+    return this.#checksum;
+  }
+
+  /** Returns where the next record may begin. */
+  write(at: number, type: number, group: number, index: Index, term: Term, entryType: EntryType, payload: Uint8Array): number {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const start = at + RECORD_HEADER_BYTES;
+    const end = start + payload.length;
+    bytes.set(payload, start);
+    const mask = payload.length < SECTOR_BYTES ? 0 : maskZeroSectors(bytes, start, end);
+    view.setUint32(at, MAGIC, true);
+    bytes[at + 8] = type;
+    bytes[at + 9] = entryType === "command" ? 1 : entryType === "noop" ? 0 : 2;
+    bytes[at + 10] = mask;
+    view.setUint32(at + 12, payload.length, true);
+    setU64(view, at + 16, this.#first + this.#place);
+    setU64(view, at + 24, this.#segment);
+    setU64(view, at + 32, index);
+    setU64(view, at + 40, term);
+    view.setUint32(at + 48, group, true);
+    view.setUint32(at + 52, this.#checksum, true);
+    view.setUint32(at + 56, crc32c(bytes, start, end), true);
+    view.setUint32(at + 60, this.#place, true);
+    this.#checksum = crc32c(bytes, at + 8, start);
+    view.setUint32(at + 4, this.#checksum, true);
+    this.#place += 1;
+    return at + recordBytes(payload.length);
+  }
 }
 
 /** Masks the bytes if a whole sector of them is zero. Returns the mask, 0 for none. */
