@@ -4,7 +4,6 @@ import {
   casRegister,
   checkHistory,
   explain,
-  type Model,
   type Operation,
   register,
   versionedRegister,
