@@ -1,0 +1,89 @@
+/** Debian's etcdctl 3.4 against every member of a real cluster, before and after its leader is killed with -9. */
+import { spawnSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ClientCluster } from "./clients.js";
+
+const missing = spawnSync("etcdctl", ["version"], { env: { ...process.env, ETCDCTL_API: "3" } }).status !== 0;
+if (missing) console.log("skipped: etcdctl is not installed (Debian: etcd-client)");
+
+describe.skipIf(missing)("etcdctl", () => {
+  const cluster = new ClientCluster();
+  beforeAll(() => cluster.start());
+  afterAll(() => cluster.end());
+
+  /** Standard output; throws what it complained of when it failed. */
+  function etcdctl(endpoints: readonly string[], words: readonly string[], input = ""): string {
+    const ran = spawnSync("etcdctl", [`--endpoints=${endpoints.join(",")}`, ...words], {
+      input,
+      encoding: "utf8",
+      env: { ...process.env, ETCDCTL_API: "3" },
+    });
+    if (ran.status !== 0) throw new Error(`etcdctl ${words.join(" ")} ended with ${ran.status}: ${ran.stderr}${ran.stdout}`);
+    return ran.stdout;
+  }
+
+  interface Header {
+    readonly header: { readonly revision: number; readonly member_id: number };
+  }
+
+  /** Everything that the issue of a command line promises, on keys of its own. */
+  function everything(endpoint: string, prefix: string): void {
+    const run = (words: readonly string[], input = ""): string => etcdctl([endpoint], words, input);
+    const json = (words: readonly string[]): Header & Record<string, unknown> =>
+      JSON.parse(run([...words, "-w", "json"])) as Header & Record<string, unknown>;
+    expect(run(["put", `${prefix}/a`, "one"])).toBe("OK\n");
+    const { revision } = json(["put", `${prefix}/b`, "two"]).header;
+    expect(run(["put", `${prefix}/b`, "three", "--prev-kv"])).toBe(`OK\n${prefix}/b\ntwo\n`);
+    expect(run(["get", `${prefix}/b`])).toBe(`${prefix}/b\nthree\n`);
+    expect(run(["get", `${prefix}/b`, `--rev=${revision}`])).toBe(`${prefix}/b\ntwo\n`);
+    expect(run(["get", `${prefix}/`, "--prefix", "--keys-only"])).toBe(`${prefix}/a\n\n${prefix}/b\n\n`);
+    expect(run(["get", `${prefix}/`, "--prefix", "--order=DESCEND", "--limit=1", "--print-value-only"])).toBe("three\n");
+    expect(json(["get", `${prefix}/`, "--prefix", "--limit=1"])["count"]).toBe(2);
+    expect(run(["get", `${prefix}/a`, "--consistency=s", "--print-value-only"])).toBe("one\n");
+    expect(
+      run(["txn"], `value("${prefix}/a") = "one"\n\nput ${prefix}/c four\nget ${prefix}/a\n\nput ${prefix}/c wrong\n\n`),
+    ).toBe(`SUCCESS\n\nOK\n\n${prefix}/a\none\n`);
+    expect(run(["txn"], `mod("${prefix}/nothing") > "0"\n\nput ${prefix}/c wrong\n\nget ${prefix}/c\n\n`)).toBe(
+      `FAILURE\n\n${prefix}/c\nfour\n`,
+    );
+    expect(run(["del", `${prefix}/a`])).toBe("1\n");
+    expect(run(["del", `${prefix}/`, "--prefix", "--prev-kv"])).toBe(`2\n${prefix}/b\nthree\n${prefix}/c\nfour\n`);
+    expect(run(["del", `${prefix}/a`])).toBe("0\n");
+    const now = json(["get", `${prefix}/a`]).header.revision;
+    expect(run(["compact", String(now)])).toBe(`compacted revision ${now}\n`);
+    expect(() => run(["compact", String(now)])).toThrow(/mvcc: required revision has been compacted/);
+    expect(() => run(["get", `${prefix}/b`, `--rev=${revision}`])).toThrow(/mvcc: required revision has been compacted/);
+    expect(() => run(["get", `${prefix}/b`, "--rev=999999999"])).toThrow(/mvcc: required revision is a future revision/);
+    expect(run(["endpoint", "status"])).toMatch(new RegExp(`^${endpoint.replaceAll(".", "\\.")}, [0-9a-f]+, 3\\.6\\.0, `));
+    const members = run(["member", "list"]).trim().split("\n").sort();
+    expect(members).toHaveLength(3);
+    for (const member of members)
+      expect(member).toMatch(/^[0-9a-f]+, started, [abc], http:\/\/127\.0\.0\.1:\d+, http:\/\/127\.0\.0\.1:\d+, false$/);
+  }
+
+  test("put, get, del, txn, compact, endpoint status and member list work at every endpoint", () => {
+    const { servers } = cluster;
+    for (const name of servers.names) everything(servers.endpoint(name), `before/${name}`);
+    // This version writes it to standard error.
+    const health = spawnSync("etcdctl", [`--endpoints=${servers.endpoints.join(",")}`, "endpoint", "health"], {
+      encoding: "utf8",
+      env: { ...process.env, ETCDCTL_API: "3" },
+    });
+    expect(`${health.stdout}${health.stderr}`.match(/is healthy/g)).toHaveLength(3);
+    const status = etcdctl(servers.endpoints, ["endpoint", "status"]).trim().split("\n");
+    expect(status.map((line) => line.split(", ")[4]).sort()).toEqual(["false", "false", "true"]);
+  });
+
+  test("and at those that are left when the leader was killed, and at that one when it is back", async () => {
+    const { servers } = cluster;
+    etcdctl([servers.endpoint("a")], ["put", "kept", "through all of it"]);
+    const { killed, rest } = await cluster.killLeader();
+    for (const name of rest) {
+      expect(etcdctl([servers.endpoint(name)], ["get", "kept", "--print-value-only"])).toBe("through all of it\n");
+      everything(servers.endpoint(name), `after/${name}`);
+    }
+    await cluster.restart(killed);
+    expect(etcdctl([servers.endpoint(killed)], ["get", "kept", "--print-value-only"])).toBe("through all of it\n");
+    everything(servers.endpoint(killed), `back/${killed}`);
+  });
+});
