@@ -4,7 +4,7 @@ import { entryReference, findAt, indexEntry, isTombstoneEntry } from "../../src/
 import { keyFromBytes, keyToBytes } from "../../src/store/keys.js";
 import { MvccStore } from "../../src/store/mvcc.js";
 import { NO_RECORD, RecordCursor, walkSlab } from "../../src/store/records.js";
-import { bytes, OPEN, TestStore } from "./harness.js";
+import { bytes, OPEN, TestStore, text } from "./harness.js";
 
 const KIB = 1024;
 
@@ -174,6 +174,45 @@ describe("memory", () => {
       store.compact(store.machine.currentRevision);
     }
     expect(store.machine.sizeInBytes).toBeLessThan(4 * 1024 * KIB);
+  });
+
+  it("comes back without taking a version that can still be read, wherever in a slab the compaction ends", () => {
+    const store = new MvccStore();
+    for (let at = 0; at < 5000; at += 1) put(store, `hot${at % 5}`, `${at}`.padEnd(KIB));
+    const wrong: number[] = [];
+    /** The version of `put` number `at` is what its key has at a revision up to four later. */
+    const check = (at: number, revision: number): void => {
+      const reference = store.at(store.index.get(`hot${at % 5}`)?.newest ?? 0, revision);
+      const found = reference === NO_RECORD ? "" : text(store.keyValue(reference).value).trimEnd();
+      if (found !== `${at}`) wrong.push(revision);
+    };
+    for (let compacted = 1500; compacted <= store.currentRevision; compacted += 173) {
+      store.compact(compacted);
+      while (store.tidying.busy) store.tidying.step();
+      for (let revision = compacted; revision <= Math.min(compacted + 20, store.currentRevision); revision += 1) {
+        // The first put wrote revision 2.
+        for (let back = 0; back < 5; back += 1) check(revision - 2 - back, revision);
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(store.sizeInUseInBytes).toBeLessThan(1200 * KIB);
+  });
+
+  it("keeps a key that was written again after its tombstone was forgotten but not yet swept away", () => {
+    const store = new MvccStore();
+    put(store, "a");
+    store.delete("a");
+    store.commit();
+    put(store, "b");
+    store.compact(store.currentRevision);
+    while (store.tidying.busy) store.tidying.step();
+    expect(store.index.get("a")).toBeUndefined();
+    put(store, "a");
+    put(store, "b");
+    store.compact(store.currentRevision);
+    while (store.tidying.busy) store.tidying.step();
+    expect(store.latest("a")).not.toBe(NO_RECORD);
+    expect(store.tombstones).toBe(0);
   });
 
   it("is trimmed where large values leave gaps", () => {
