@@ -46,7 +46,8 @@ function call(port: number, path: string, request: Uint8Array): Promise<Uint8Arr
     stream.once("close", () => {
       session.close();
       if (status === "0") resolve(Buffer.concat(chunks).subarray(5));
-      else reject(new Error(`${path} at port ${port}: gRPC status ${String(status)} ${typeof message === "string" ? message : ""}`));
+      else
+        reject(new Error(`${path} at port ${port}: gRPC status ${String(status)} ${typeof message === "string" ? message : ""}`));
     });
     stream.end(frame(request));
   });

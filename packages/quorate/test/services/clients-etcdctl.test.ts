@@ -71,7 +71,7 @@ describe.skipIf(missing)("etcdctl", () => {
     });
     expect(`${health.stdout}${health.stderr}`.match(/is healthy/g)).toHaveLength(3);
     const status = etcdctl(servers.endpoints, ["endpoint", "status"]).trim().split("\n");
-    expect(status.map((line) => line.split(", ")[4]).sort()).toEqual(["false", "false", "true"]);
+    expect(status.filter((line) => line.split(", ")[4] === "true")).toHaveLength(1);
   });
 
   test("and at those that are left when the leader was killed, and at that one when it is back", async () => {

@@ -1,13 +1,6 @@
 /** How much work a search is, counted in steps and bytes and not in time; and what happens when it is too much. */
 import { describe, expect, test } from "vitest";
-import {
-  casRegister,
-  checkHistory,
-  explain,
-  type Operation,
-  register,
-  versionedRegister,
-} from "../../src/check/index.js";
+import { casRegister, checkHistory, explain, type Operation, register, versionedRegister } from "../../src/check/index.js";
 import { type Kind, randomHistory } from "./random-histories.js";
 
 const { simplify: _, ...plainRegister } = register;
