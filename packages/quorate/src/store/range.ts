@@ -177,5 +177,6 @@ export function estimateBytes(store: MvccStore, selection: Selection): number {
   if (first === undefined) return 16;
   store.read(first, cursor);
   const each = selection.keysOnly ? 64 : cursor.bodyLength + 1 + varintSize(cursor.bodyLength);
-  return 16 + Math.min(each * selection.references.length, 1 << 20);
+  // A little more for each: its neighbours' numbers may take a byte more, and growing would copy everything.
+  return 16 + Math.min((each + 4) * selection.references.length, 1 << 20);
 }
