@@ -53,6 +53,9 @@ export interface GrpcServerOptions {
 /** Flow control window of a connection: several requests of the largest size may be under way. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 const STREAM_WINDOW_BYTES = 1024 * 1024;
+/** Silence on a connection after which the client is asked for a sign of life, and how long that may take. */
+const IDLE_MS = 60_000;
+const PROBE_MS = 20_000;
 /** What Node may hold for one connection before it refuses new streams on it, in MB. */
 const SESSION_MEMORY_MB = 64;
 
@@ -131,6 +134,7 @@ export class GrpcServer {
     session.on("error", ignore);
     session.once("close", () => this.#sessions.delete(session));
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    session.setTimeout(IDLE_MS, () => probe(session));
     if (this.#stopping) {
       session.close();
     }
@@ -222,6 +226,14 @@ function refuseOther(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): v
   if (!stream.readableEnded) {
     stream.close();
   }
+}
+
+/** A client that is silent is asked whether it is there; one that does not answer holds its connection no longer. */
+function probe(session: ServerHttp2Session): void {
+  const deadline = setTimeout(() => session.destroy(), PROBE_MS);
+  deadline.unref();
+  session.once("close", () => clearTimeout(deadline));
+  if (session.destroyed || !session.ping(() => clearTimeout(deadline))) session.destroy();
 }
 
 function ignore(): void {}

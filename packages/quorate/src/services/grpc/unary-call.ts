@@ -169,7 +169,21 @@ export function refuse(stream: ServerHttp2Stream, error: GrpcError): void {
     { ...RESPONSE_HEADERS, "grpc-status": String(error.code), "grpc-message": encodeGrpcMessage(error.message) },
     { endStream: true },
   );
-  endRequest(stream);
+  if (!stream.readableEnded) {
+    lingerThenEnd(stream);
+  }
+}
+
+/** How long a client may take to end its side after it was answered. */
+const LINGER_MS = 50;
+
+/**
+ * The answer is on its way; what the client still sends is read and dropped. It is told to stop only after a moment: most are
+ * about to half-close anyway, and a reset that arrives together with the answer makes some clients lose the answer.
+ */
+function lingerThenEnd(stream: ServerHttp2Stream): void {
+  stream.resume();
+  setTimeout(endRequest, LINGER_MS, stream).unref();
 }
 
 /**
@@ -218,8 +232,7 @@ function onWantTrailers(this: CallStream): void {
   }
   this.sendTrailers(OK_TRAILERS);
   if (!this.readableEnded) {
-    // The trailers leave in the next turn, and the reset must not overtake them.
-    setImmediate(endRequest, this);
+    lingerThenEnd(this);
   }
 }
 
