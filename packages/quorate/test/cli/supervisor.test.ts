@@ -35,15 +35,16 @@ if (behaviour === "failsToStart") {
   process.stderr.write("warning: something else\\nquorate: the port 1 is in use: choose another\\n");
   process.exit(1);
 }
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => { if (behaviour !== "deaf") process.exit(0); });
+process.on("disconnect", () => process.exit(0));
+// Only now, for the first report is what a test waits for before it sends a signal.
 let commitIndex = 0;
 process.send("rubbish");
 process.send({ type: "event", level: "warning", text: "hello from the child" });
 const beat = () => process.connected && process.send({ ...report, pid: process.pid, commitIndex: (commitIndex += 1) });
 beat();
 setInterval(beat, 20);
-process.on("SIGINT", () => {});
-process.on("SIGTERM", () => { if (behaviour !== "deaf") process.exit(0); });
-process.on("disconnect", () => process.exit(0));
 `;
 
 let folder: string;
@@ -166,7 +167,7 @@ describe("the supervisor", () => {
   });
 
   it("one that does not stop is killed after the grace", async () => {
-    const all = supervise({ a: "deaf", b: "" }, 300);
+    const all = supervise({ a: "deaf", b: "" }, 3_000);
     await Promise.all([reports(all, "a"), reports(all, "b")]);
     const pids = all.views().map(({ pid }) => pid);
     await all.stopAll();
