@@ -1,0 +1,140 @@
+/**
+ * What callers ask of a node, callback style: whether it may be asked now, its limits and deadlines, and where it goes. The
+ * promise face (face.ts) and the simulator's clients both come through here, so what the simulator proves of limits and
+ * outcomes holds for programs.
+ *
+ * Every `settle` is called exactly once: before the call returns (a refusal), by the driver, by the deadline, or when the
+ * node is closed or fails.
+ */
+import type { Index } from "../core/types.js";
+import { RaftError } from "./errors.js";
+import type { NodeBehind, RunningParts } from "./face.js";
+import type { Consistency, ProposeResult } from "./node.js";
+import { notExecuted, type Proposal } from "./proposals.js";
+import type { Read } from "./reads.js";
+import type { StateMachine } from "./state-machine.js";
+
+const DEFAULT_TIMEOUT_MS = 5000;
+const MAX_TIMEOUT_MS = 86_400_000;
+
+export type SettleProposal = (error: RaftError | null, result: ProposeResult | null) => void;
+/** With the machine as it is at a moment that satisfies the consistency asked for, or with the reason why not. */
+export type SettleRead<Machine> = (error: RaftError | null, machine: Machine | null) => void;
+
+/** Hands a command in. Returns how to give it up, or null when it was refused at once (`settle` has been called then). */
+export function submitProposal<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  command: Uint8Array,
+  timeoutMs: number | undefined,
+  settle: SettleProposal,
+): ((code: "aborted") => void) | null {
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? refuseCommand(behind, command);
+  if (refusal !== null) {
+    settle(refusal, null);
+    return null;
+  }
+  const proposal: Proposal = {
+    command,
+    expiresAt: deadline(behind, timeoutMs),
+    settle,
+    state: "waiting",
+    index: 0,
+    term: 0,
+    next: null,
+  };
+  if (behind.running === null) behind.proposals.add(proposal);
+  else behind.running.driver.propose(proposal);
+  return (code) => behind.proposals.abandon(proposal, code);
+}
+
+/** Asks for a read. Returns how to give it up, or null when it was settled at once. */
+export function submitRead<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  consistency: Consistency,
+  timeoutMs: number | undefined,
+  settle: SettleRead<Machine>,
+): (() => void) | null {
+  const { running, reads, options } = behind;
+  const atLeast = consistency === "linearizable" || consistency === "stale" ? null : consistency.atLeast;
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? (atLeast === null ? null : checkIndex(atLeast));
+  if (refusal !== null) {
+    settle(refusal, null);
+    return null;
+  }
+  const answer = ({ host }: RunningParts<Machine>): null => {
+    settle(null, host.machine);
+    return null;
+  };
+  if (consistency === "stale") {
+    if (running !== null) return answer(running);
+    settle(notExecuted("notLeader", "the cluster is not founded yet: all founders must be up once"), null);
+    return null;
+  }
+  if (running !== null && atLeast !== null && atLeast <= running.raft.lastApplied) return answer(running);
+  if (reads.count >= options.maxPendingReads) {
+    settle(notExecuted("overloaded", `${reads.count} reads wait already (maxPendingReads): try again shortly`), null);
+    return null;
+  }
+  const read: Read = {
+    expiresAt: deadline(behind, timeoutMs),
+    settled: false,
+    settle(error) {
+      const now = behind.running;
+      if (error !== null || now === null) settle(error ?? unexplained(), null);
+      else settle(null, now.host.machine);
+    },
+  };
+  if (running !== null) running.driver.read(read, atLeast);
+  else if (atLeast === null) reads.addLinearizable(read);
+  else reads.addAtLeast(read, atLeast);
+  return () => reads.abandon(read, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+}
+
+/** Why nothing can be asked of this node now; null when it can. */
+function unavailable<Machine extends StateMachine>(behind: NodeBehind<Machine>): RaftError | null {
+  if (behind.state === "closed") return notExecuted("closed", "the node is closed");
+  if (behind.state === "failed")
+    return notExecuted("failed", `the node has failed: ${behind.failure ?? "unknown reason"}`, behind.leader());
+  return null;
+}
+
+function refuseCommand<Machine extends StateMachine>(
+  { options, proposals }: NodeBehind<Machine>,
+  command: Uint8Array,
+): RaftError | null {
+  if (!(command instanceof Uint8Array)) return invalid("command must be a Uint8Array");
+  if (command.length > options.maxEntryBytes) {
+    return notExecuted(
+      "tooLarge",
+      `the command has ${command.length} bytes, more than maxEntryBytes (${options.maxEntryBytes}): split it, or raise maxEntryBytes on every node`,
+    );
+  }
+  if (proposals.count >= options.maxPendingProposals)
+    return notExecuted("overloaded", `${proposals.count} commands wait already (maxPendingProposals): try again shortly`);
+  if (proposals.count > 0 && proposals.bytes + command.length > options.maxPendingBytes)
+    return notExecuted("overloaded", `${proposals.bytes} bytes of commands wait already (maxPendingBytes): try again shortly`);
+  return null;
+}
+
+function checkTimeout(timeoutMs: number | undefined): RaftError | null {
+  if (timeoutMs === undefined || (Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) return null;
+  return invalid(`timeoutMs is ${timeoutMs}: it must be above 0 and at most ${MAX_TIMEOUT_MS}`);
+}
+
+function checkIndex(index: Index): RaftError | null {
+  if (Number.isSafeInteger(index) && index >= 0) return null;
+  return invalid(`atLeast is ${index}: it must be an index, a whole number from 0`);
+}
+
+function deadline<Machine extends StateMachine>({ clock }: NodeBehind<Machine>, timeoutMs: number | undefined): number {
+  return clock.now() + Math.round((timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1000);
+}
+
+function invalid(message: string): RaftError {
+  return new RaftError("invalidArgument", message, { outcome: "not-executed", retry: "never" });
+}
+
+/** A settling without result and error can't be; if it ever is, the caller is told that nothing is known. */
+export function unexplained(): RaftError {
+  return new RaftError("failed", "the request was settled without a reason", { outcome: "unknown", retry: "now" });
+}
