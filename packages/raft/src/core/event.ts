@@ -17,7 +17,8 @@ export type IgnoreReason =
   | "unknownRequest"
   | "notExpected"
   | "beyondLog"
-  | "overloaded";
+  | "overloaded"
+  | "repeated";
 
 export type RaftEvent =
   | { readonly type: "roleChanged"; readonly role: Role; readonly previous: Role; readonly term: Term; readonly reason: string }

@@ -3,6 +3,7 @@
  * for each role and message. A missing cell does not compile.
  */
 import { handleProposeRequest } from "./append.js";
+import { isFirstArrival } from "./arrivals.js";
 import {
   handleRequestPreVote,
   handleRequestPreVoteResponse,
@@ -48,6 +49,14 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
   };
 }
 
+/** Commands handed on: whatever is to be done with them is done once. */
+function onFirstArrival(handle: Cell<"ProposeRequest">): Cell<"ProposeRequest"> {
+  return (state, from, message) => {
+    if (isFirstArrival(state.arrivals, from, message.requestId)) handle(state, from, message);
+    else ignore(state, from, message, "repeated");
+  };
+}
+
 function refuseProposal(state: RaftState, from: MemberId, message: ProposeRequest): void {
   send(state, from, {
     type: "ProposeResponse",
@@ -76,7 +85,7 @@ const notLeading = {
   InstallSnapshotResponse: notAsked,
   ReadIndexRequest: refuseRead,
   ReadIndexResponse: handleReadIndexResponse,
-  ProposeRequest: refuseProposal,
+  ProposeRequest: onFirstArrival(refuseProposal),
   ProposeResponse: passToDriver,
 } satisfies Partial<Row>;
 
@@ -98,7 +107,7 @@ export const TABLE: { readonly [R in Role]: Row } = {
     InstallSnapshotResponse: fromPeer(handleInstallSnapshotResponse),
     ReadIndexRequest: handleReadIndexRequest,
     ReadIndexResponse: notAsked,
-    ProposeRequest: handleProposeRequest,
+    ProposeRequest: onFirstArrival(handleProposeRequest),
     ProposeResponse: passToDriver,
   },
 };

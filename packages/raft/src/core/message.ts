@@ -133,6 +133,7 @@ export interface ReadIndexResponse {
 export interface ProposeRequest {
   readonly type: "ProposeRequest";
   readonly term: Term;
+  /** Rises with each request, also over restarts: one that arrives twice is carried out once. */
   readonly requestId: number;
   readonly commands: readonly Uint8Array[];
 }

@@ -409,6 +409,7 @@ function createState(start: RaftStart): RaftState {
     snapshot,
     receiving: null,
     forwardedReads: new Set(),
+    arrivals: new Map(),
     now: start.now,
     electionDeadline: start.now,
     heartbeatDeadline: start.now,

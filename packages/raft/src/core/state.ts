@@ -4,6 +4,7 @@
  * All of it is in this one plain object. The rooms around it (election, replication, commit, read, snapshot, …) are
  * functions over it; raft.ts is the door.
  */
+import type { Arrivals } from "./arrivals.js";
 import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
 import type { RaftLog } from "./log.js";
@@ -100,6 +101,8 @@ export interface RaftState {
   receiving: Receiving | null;
   /** Reads asked of the leader by this follower, by id. */
   readonly forwardedReads: Set<number>;
+  /** Which requests of other members have arrived; kept over terms. */
+  readonly arrivals: Map<MemberId, Arrivals>;
 
   now: Micros;
   /** When an election begins unless a leader is heard; unused while leading. */

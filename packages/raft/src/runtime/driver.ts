@@ -35,6 +35,8 @@ export interface DriverParts<Machine extends StateMachine> {
   readonly publish: (event: NodeEvent) => void;
   /** The node can't go on. */
   readonly fail: (reason: string) => void;
+  /** Above every number that an earlier life of this node can have used. */
+  readonly firstRequestId: number;
   readonly heartbeatMicros: Micros;
   readonly electionMicros: Micros;
 }
@@ -59,7 +61,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   #timer: TimerHandle | null = null;
   #timerAt: Micros = Number.MAX_SAFE_INTEGER;
   #coreDeadline: Micros | null = null;
-  #nextRequestId = 1;
+  #nextRequestId: number;
   /** The log waits for space; see onError. */
   #outOfSpace = false;
   /** What is proposed can't be handed on now: no connection to the leader, or it does not lead. Until there is news. */
@@ -71,6 +73,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.#parts = parts;
     this.#raft = parts.raft;
     this.#clock = parts.clock;
+    this.#nextRequestId = parts.firstRequestId;
   }
 
   /** The log and the snapshots report to the driver, so they are made after it. */

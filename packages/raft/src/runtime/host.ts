@@ -33,6 +33,10 @@ import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { perform, runTask, type Task } from "./task.js";
 import { decodePayload, encodeFoundingNotice, encodePeerLog } from "./wire/index.js";
 
+/** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
+const REQUESTS_A_BOOT = 2 ** 32;
+const BOOTS = 2 ** 20;
+
 /** Opens a node. `opened` is called once: with the node, or with the reason why it can't be. */
 export function openHost<Machine extends StateMachine>(
   given: RaftNodeOptions<Machine>,
@@ -230,6 +234,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       takeReadActivity: () => this.#ports.transport.takeReadActivity(),
       publish,
       fail,
+      firstRequestId: (storage.boot % BOOTS) * REQUESTS_A_BOOT + 1,
       heartbeatMicros: this.options.heartbeatIntervalMs * 1000,
       electionMicros: this.options.electionTimeoutMs * 1000,
     });

@@ -1,11 +1,15 @@
 /**
- * @quorate/raft/sim: whole clusters in one thread. `World` runs one from a seed; the virtual ports can also be used alone.
+ * @quorate/raft/sim: whole clusters in one thread. `World` runs one from a plan; the virtual ports can also be used alone.
  */
-export { Platter, type PlatterOptions } from "./platter.js";
+export { type ClientsOptions, type Contact } from "./clients.js";
+export type { Member, Note, Observer } from "./cluster.js";
+export { Coverage, SITUATIONS, type Situation } from "./coverage.js";
+export { drawPlan, type Incident, type Plan, type PlanLimits } from "./plan.js";
+export { type DiskTrouble, Platter, type PlatterOptions } from "./platter.js";
 export { SeededRandom } from "./random.js";
-export { encodeOperation, operationOf, RecordMachine } from "./record-machine.js";
-export { Referee } from "./referee.js";
+export { Registers, registers } from "./registers.js";
 export { Scheduler } from "./scheduler.js";
 export { VirtualClock } from "./virtual-clock.js";
-export { VirtualNetwork, type VirtualNetworkOptions } from "./virtual-network.js";
-export { World, type WorldCounters, type WorldOptions } from "./world.js";
+export { FAIR_WEATHER, type NetworkWeather, VirtualNetwork, type VirtualNetworkOptions } from "./virtual-network.js";
+export type { ClientOperation, ReadOperation, Workload, WriteOperation } from "./workload.js";
+export { Finding, type RunReport, World, type WorldOptions } from "./world.js";

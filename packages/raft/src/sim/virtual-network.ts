@@ -2,6 +2,9 @@
  * A network in one thread, with the manners of the real transport (platform/tcp-transport.ts): each node dials every peer, once a
  * channel; shakes hands; sends only on what it dialled; a broken connection loses what is under way and is dialled again
  * after a pause. On a connection order is kept, as TCP keeps it; between connections there is none.
+ *
+ * Weather makes it worse than TCP: single messages of the protocol are lost, doubled or late. Where a link is cut, what was
+ * sent stalls; it arrives when the link is whole again, perhaps much later, or is lost with the connection.
  */
 import type { Micros } from "../core/types.js";
 import type { Channel, Hello, PeerAddress, Transport, TransportHandler } from "../runtime/ports.js";
@@ -9,38 +12,73 @@ import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
+export interface NetworkWeather {
+  /** One way, in microseconds; now and then ten times as long. */
+  readonly delayLow: Micros;
+  readonly delayHigh: Micros;
+  /** Of a thousand messages of the protocol so many are lost, arrive twice, or come late, after others. */
+  readonly lossPerMille: number;
+  readonly duplicatePerMille: number;
+  readonly reorderPerMille: number;
+  /** What may wait for one peer on one channel before `send` refuses. */
+  readonly maxQueueBytes: number;
+}
+
+export const FAIR_WEATHER: NetworkWeather = {
+  delayLow: 50,
+  delayHigh: 2000,
+  lossPerMille: 0,
+  duplicatePerMille: 0,
+  reorderPerMille: 0,
+  maxQueueBytes: 8 * 1024 * 1024,
+};
+
 export interface VirtualNetworkOptions {
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
-  /** One way, in microseconds. Default 50 to 2,000. */
-  readonly delay?: { readonly low: Micros; readonly high: Micros };
-  /** What may wait for one peer on one channel before `send` refuses. Default 8 MiB. */
-  readonly maxQueueBytes?: number;
+  readonly weather?: NetworkWeather;
+}
+
+/** What befell a message or a connection on its way. */
+export type NetworkIncident = "lost" | "duplicated" | "reordered" | "stalled" | "arrivedLate" | "queueFull" | "reset";
+
+/** A transport that remembers with each payload what it means to the watcher of the network; null: not to be lost alone. */
+export interface WatchedTransport<Note> extends Transport {
+  sendNoted(peer: string, channel: Channel, payload: Uint8Array, note: Note | null): boolean;
+}
+
+interface Parcel<Note> {
+  readonly payload: Uint8Array;
+  readonly note: Note | null;
 }
 
 /** One connection, seen from the node that dialled it. */
-interface Connection {
-  readonly from: Endpoint;
-  readonly to: Endpoint;
+interface Connection<Note> {
+  readonly from: Endpoint<Note>;
+  readonly to: Endpoint<Note>;
   readonly peer: string;
   readonly channel: Channel;
+  /** What the one who dialled said of itself. */
+  readonly hello: Hello;
   open: boolean;
-  queue: Uint8Array[];
+  queue: Parcel<Note>[];
   queuedBytes: number;
   /** Nothing arrives before this: order is kept. */
   lastArrival: Micros;
+  /** What a cut holds up, in order. */
+  stalled: Parcel<Note>[];
 }
 
 const CHANNELS: readonly Channel[] = ["main", "bulk"];
 const REDIAL_MICROS = 50_000;
 
-class Endpoint {
+class Endpoint<Note> {
   readonly address: string;
   readonly clock: VirtualClock;
   handler: TransportHandler | null = null;
   /** Dialled connections and attempts, by peer and channel. */
-  readonly dialled = new Map<string, Connection>();
-  readonly accepted = new Set<Connection>();
+  readonly dialled = new Map<string, Connection<Note>>();
+  readonly accepted = new Set<Connection<Note>>();
   peers: readonly PeerAddress[] = [];
   alive = true;
   readActivity = false;
@@ -51,22 +89,42 @@ class Endpoint {
   }
 }
 
-export class VirtualNetwork {
+export class VirtualNetwork<Note = never> {
   readonly #options: VirtualNetworkOptions;
+  #weather: NetworkWeather;
   /** Who listens, by address. */
-  readonly #listening = new Map<string, Endpoint>();
-  /** Ordered pairs of addresses between which nothing passes. */
-  readonly #blocked = new Set<string>();
+  readonly #listening = new Map<string, Endpoint<Note>>();
+  /** Ordered pairs of addresses between which nothing passes, with how many cuts there are. */
+  readonly #cuts = new Map<string, number>();
   /** Payloads that arrived. */
   delivered = 0;
+  /** Told of each noted payload as it reaches a node, before the node looks at it. */
+  onDelivered: ((from: string, to: string, note: Note) => void) | null = null;
+  onIncident: ((what: NetworkIncident, from: string, to: string) => void) | null = null;
 
   constructor(options: VirtualNetworkOptions) {
     this.#options = options;
+    this.#weather = options.weather ?? FAIR_WEATHER;
+  }
+
+  setWeather(weather: NetworkWeather): void {
+    this.#weather = weather;
   }
 
   /** A transport for one life of a node. */
-  attach(address: string, clock: VirtualClock): Transport {
-    const endpoint = new Endpoint(address, clock);
+  attach(address: string, clock: VirtualClock): WatchedTransport<Note> {
+    const endpoint = new Endpoint<Note>(address, clock);
+    const sendNoted = (peer: string, channel: Channel, payload: Uint8Array, note: Note | null): boolean => {
+      const connection = endpoint.dialled.get(keyOf(peer, channel));
+      if (connection === undefined || !connection.open) return false;
+      if (connection.queuedBytes > 0 && connection.queuedBytes + payload.length > this.#weather.maxQueueBytes) {
+        this.onIncident?.("queueFull", address, connection.to.address);
+        return false;
+      }
+      connection.queue.push({ payload, note });
+      connection.queuedBytes += payload.length;
+      return true;
+    };
     return {
       start: (handler) => {
         endpoint.handler = handler;
@@ -83,18 +141,8 @@ export class VirtualNetwork {
         }
         if (this.#listening.get(address) === endpoint) this.#dialAll(endpoint);
       },
-      send: (peer, channel, payload) => {
-        const connection = endpoint.dialled.get(`${peer} ${channel}`);
-        if (connection === undefined || !connection.open) return false;
-        if (
-          connection.queuedBytes > 0 &&
-          connection.queuedBytes + payload.length > (this.#options.maxQueueBytes ?? 8 * 1024 * 1024)
-        )
-          return false;
-        connection.queue.push(payload);
-        connection.queuedBytes += payload.length;
-        return true;
-      },
+      send: (peer, channel, payload) => sendNoted(peer, channel, payload, null),
+      sendNoted,
       flush: () => {
         for (const connection of endpoint.dialled.values()) this.#flush(connection);
       },
@@ -116,13 +164,23 @@ export class VirtualNetwork {
     if (endpoint !== undefined) this.#end(endpoint);
   }
 
-  /** Nothing passes from one address to the other any more, until `heal`. Connections break when they are used. */
-  block(from: string, to: string): void {
-    this.#blocked.add(`${from} ${to}`);
+  /** Nothing passes from one address to the other any more. Returns how to mend it; several cuts need each their own. */
+  cut(from: string, to: string): () => void {
+    const pair = `${from} ${to}`;
+    this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + 1);
+    let mended = false;
+    return () => {
+      if (mended) return;
+      mended = true;
+      const left = (this.#cuts.get(pair) ?? 1) - 1;
+      if (left > 0) this.#cuts.set(pair, left);
+      else this.#cuts.delete(pair);
+      if (left === 0) this.#releaseStalled(from, to);
+    };
   }
 
-  heal(): void {
-    this.#blocked.clear();
+  isCut(from: string, to: string): boolean {
+    return this.#cuts.size > 0 && this.#cuts.has(`${from} ${to}`);
   }
 
   /** Breaks every connection between two addresses; what is under way is lost. */
@@ -130,34 +188,35 @@ export class VirtualNetwork {
     for (const [from, to] of [
       [one, other],
       [other, one],
-    ]) {
-      const endpoint = this.#listening.get(from ?? "");
-      for (const connection of [...(endpoint?.dialled.values() ?? [])])
-        if (connection.to.address === to) this.#break(connection, "the connection was reset");
+    ] as const) {
+      const endpoint = this.#listening.get(from);
+      for (const connection of [...(endpoint?.dialled.values() ?? [])]) {
+        if (connection.to.address !== to) continue;
+        this.onIncident?.("reset", from, to);
+        this.#break(connection, "the connection was reset");
+      }
     }
   }
 
   #delay(): Micros {
-    const { low, high } = this.#options.delay ?? { low: 50, high: 2000 };
-    return this.#options.random.between(low, high);
+    const { random } = this.#options;
+    const { delayLow, delayHigh } = this.#weather;
+    const usual = random.between(delayLow, delayHigh);
+    return random.chance(10) ? usual * 10 : usual;
   }
 
-  #later(endpoint: Endpoint, delay: Micros, body: () => void): void {
+  #later(endpoint: Endpoint<Note>, delay: Micros, body: () => void): void {
     this.#options.scheduler.schedule(delay, () => endpoint.clock.asNode(body));
-  }
-
-  #isBlocked(from: string, to: string): boolean {
-    return this.#blocked.has(`${from} ${to}`);
   }
 
   // ---- Dialling ----
 
-  #dialAll(endpoint: Endpoint): void {
+  #dialAll(endpoint: Endpoint<Note>): void {
     for (const peer of endpoint.peers) for (const channel of CHANNELS) this.#dial(endpoint, peer, channel);
   }
 
-  #dial(from: Endpoint, peer: PeerAddress, channel: Channel): void {
-    const key = `${peer.name} ${channel}`;
+  #dial(from: Endpoint<Note>, peer: PeerAddress, channel: Channel): void {
+    const key = keyOf(peer.name, channel);
     if (!from.alive || from.dialled.has(key) || !from.peers.some((each) => each.name === peer.name)) return;
     const to = this.#listening.get(peer.address);
     const again = (reason: string, refused: boolean): void => {
@@ -168,12 +227,23 @@ export class VirtualNetwork {
       });
     };
     if (to === undefined || !to.alive) return again("nobody listens there", true);
-    if (this.#isBlocked(from.address, peer.address) || this.#isBlocked(peer.address, from.address))
+    if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address))
       return again("no answer", false);
-    const connection: Connection = { from, to, peer: peer.name, channel, open: false, queue: [], queuedBytes: 0, lastArrival: 0 };
-    from.dialled.set(key, connection);
     const hello = from.handler?.hello();
     if (hello === undefined) return;
+    const connection: Connection<Note> = {
+      from,
+      to,
+      peer: peer.name,
+      channel,
+      hello,
+      open: false,
+      queue: [],
+      queuedBytes: 0,
+      lastArrival: 0,
+      stalled: [],
+    };
+    from.dialled.set(key, connection);
     // There, the answer, and back: both sides have looked at each other's hello.
     this.#later(to, this.#delay(), () => {
       const refusal = to.handler?.greet(hello, "accepted") ?? null;
@@ -191,7 +261,7 @@ export class VirtualNetwork {
   }
 
   #answered(
-    connection: Connection,
+    connection: Connection<Note>,
     key: string,
     refusal: string | null,
     hello: Hello | undefined,
@@ -213,41 +283,93 @@ export class VirtualNetwork {
 
   // ---- Sending ----
 
-  #flush(connection: Connection): void {
+  #flush(connection: Connection<Note>): void {
     if (!connection.open || connection.queue.length === 0) return;
-    const { from, to } = connection;
-    const payloads = connection.queue;
+    const { scheduler } = this.#options;
+    const parcels = connection.queue;
     const bytes = connection.queuedBytes;
     connection.queue = [];
-    const { scheduler } = this.#options;
     const arrival = Math.max(connection.lastArrival, scheduler.now() + this.#delay());
     connection.lastArrival = arrival;
-    const hello = from.handler?.hello();
-    if (hello === undefined) return;
-    this.#later(to, arrival - scheduler.now(), () => {
+    this.#later(connection.to, arrival - scheduler.now(), () => {
       connection.queuedBytes -= bytes;
-      if (!connection.open || !to.alive || !to.accepted.has(connection)) return;
-      if (this.#isBlocked(from.address, to.address)) {
-        this.#break(connection, "the connection was lost");
-        return;
-      }
-      for (const payload of payloads) {
-        this.delivered += 1;
-        to.readActivity = true;
-        // A copy, as a socket makes one: nobody can change what was sent.
-        to.handler?.received(hello, connection.channel, payload.slice());
-      }
+      if (this.#isGone(connection)) return;
+      if (connection.stalled.length > 0 || this.isCut(connection.from.address, connection.to.address))
+        return this.#stall(connection, parcels);
+      for (const parcel of parcels) this.#arrive(connection, parcel);
     });
+  }
+
+  #isGone(connection: Connection<Note>): boolean {
+    return !connection.open || !connection.to.alive || !connection.to.accepted.has(connection);
+  }
+
+  /** One message of the protocol may be lost, doubled or late on its way; anything else arrives. */
+  #arrive(connection: Connection<Note>, parcel: Parcel<Note>): void {
+    const { lossPerMille, duplicatePerMille, reorderPerMille } = this.#weather;
+    if (parcel.note !== null && lossPerMille + duplicatePerMille + reorderPerMille > 0) {
+      const { random } = this.#options;
+      const tell = (what: NetworkIncident): void => this.onIncident?.(what, connection.from.address, connection.to.address);
+      const later = (): void =>
+        this.#later(connection.to, this.#delay() * random.between(1, 20), () => {
+          if (!this.#isGone(connection)) this.#deliver(connection, parcel);
+        });
+      if (random.chance(lossPerMille)) return tell("lost");
+      if (random.chance(duplicatePerMille)) {
+        tell("duplicated");
+        later();
+      }
+      if (random.chance(reorderPerMille)) {
+        tell("reordered");
+        return later();
+      }
+    }
+    this.#deliver(connection, parcel);
+  }
+
+  #deliver({ from, to, channel, hello }: Connection<Note>, { payload, note }: Parcel<Note>): void {
+    if (!to.alive) return;
+    this.delivered += 1;
+    to.readActivity = true;
+    if (note !== null) this.onDelivered?.(from.address, to.address, note);
+    // A copy, as a socket makes one: nobody can change what was sent.
+    to.handler?.received(hello, channel, payload.slice());
+  }
+
+  /** Held up by a cut. The connection breaks after a while, unless the cut is mended before; then it all arrives, late. */
+  #stall(connection: Connection<Note>, parcels: readonly Parcel<Note>[]): void {
+    const first = connection.stalled.length === 0;
+    connection.stalled.push(...parcels);
+    if (!first) return;
+    this.onIncident?.("stalled", connection.from.address, connection.to.address);
+    const patience = this.#options.random.between(20_000, 2_000_000);
+    this.#options.scheduler.schedule(patience, () => {
+      if (connection.stalled.length > 0 && connection.open) this.#break(connection, "the connection was lost");
+    });
+  }
+
+  #releaseStalled(from: string, to: string): void {
+    for (const connection of this.#listening.get(from)?.dialled.values() ?? []) {
+      if (connection.to.address !== to || connection.stalled.length === 0) continue;
+      const parcels = connection.stalled;
+      this.onIncident?.("arrivedLate", from, to);
+      this.#later(connection.to, this.#delay(), () => {
+        connection.stalled = [];
+        if (this.#isGone(connection)) return;
+        for (const parcel of parcels) this.#arrive(connection, parcel);
+      });
+    }
   }
 
   // ---- Ending ----
 
   /** Both sides forget the connection; the one that dialled it hears of it, and dials again. */
-  #break(connection: Connection, reason: string): void {
+  #break(connection: Connection<Note>, reason: string): void {
     const { from, to, peer, channel } = connection;
-    const key = `${peer} ${channel}`;
+    const key = keyOf(peer, channel);
     const wasOpen = connection.open;
     connection.open = false;
+    connection.stalled = [];
     to.accepted.delete(connection);
     if (from.dialled.get(key) !== connection) return;
     from.dialled.delete(key);
@@ -260,7 +382,7 @@ export class VirtualNetwork {
     });
   }
 
-  #end(endpoint: Endpoint): void {
+  #end(endpoint: Endpoint<Note>): void {
     if (!endpoint.alive) return;
     endpoint.alive = false;
     if (this.#listening.get(endpoint.address) === endpoint) this.#listening.delete(endpoint.address);
@@ -271,4 +393,8 @@ export class VirtualNetwork {
     endpoint.dialled.clear();
     for (const connection of [...endpoint.accepted]) this.#break(connection, "the connection was closed by the peer");
   }
+}
+
+function keyOf(peer: string, channel: Channel): string {
+  return `${peer} ${channel}`;
 }

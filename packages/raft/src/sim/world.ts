@@ -1,405 +1,379 @@
 /**
- * A whole cluster in one thread: real nodes (driver, write-ahead log, snapshots, founding, wire) on virtual clocks, disks and
- * a virtual network, with clients that write and read, and a referee that watches every event. What happens is a
- * function of the seed: the same seed gives the same events, which `eventHash` shows.
+ * A whole cluster in one thread: real nodes (driver, write-ahead log, snapshots, founding, wire) on virtual clocks, disks and a
+ * virtual network, with clients, and with everything that is owed checked as it happens. What happens is a function of the
+ * plan: the same plan gives the same events, which `eventHash` shows.
  *
- * The misfortune of this world is power: one node loses it, or all at once, at any moment, also in the middle of a start; and
- * processes are killed. What was synced is there afterwards; of the rest, each sector is kept or lost by chance.
+ * A run has a storm, in which the plan's incidents strike; then a calm: a core that is a majority is healed, everything wrong
+ * outside of it stays as it is, and without any client a leader and equal logs are owed; then progress for clients; then, with
+ * everybody back, the same state everywhere; and at last everything loses its power once more, and what was promised must
+ * be on the disks.
  */
-import { crc32c } from "../runtime/crc32c.js";
-import { type NodeEvent, NodeHost, type RaftNodeOptions } from "../runtime/index.js";
-import { checkNodeOptions } from "../runtime/options.js";
-import type { Proposal } from "../runtime/proposals.js";
-import type { Read } from "../runtime/reads.js";
-import { Platter } from "./platter.js";
+import { checkHistory, explain } from "../check/index.js";
+import type { Micros } from "../core/types.js";
+import type { StateMachine } from "../runtime/state-machine.js";
+import { Clients, type Contact } from "./clients.js";
+import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
+import { Coverage, type Situation } from "./coverage.js";
+import { EventHash } from "./event-hash.js";
+import { Misfortune } from "./misfortune.js";
+import type { Plan } from "./plan.js";
+import { PromiseLedger } from "./promises.js";
+import { RaftRules } from "./raft-rules.js";
 import { SeededRandom } from "./random.js";
-import { encodeOperation, RecordMachine } from "./record-machine.js";
-import { Referee } from "./referee.js";
 import { Scheduler } from "./scheduler.js";
-import { VirtualClock } from "./virtual-clock.js";
-import { VirtualNetwork } from "./virtual-network.js";
+import { watchSituations } from "./situations.js";
+import { FAIR_WEATHER, type NetworkIncident, VirtualNetwork } from "./virtual-network.js";
+import { Witness } from "./witness.js";
+import type { Workload } from "./workload.js";
 
 const SECOND = 1_000_000;
+/** What must have happened by then, in a calm, is owed within this many election timeouts, and this much besides. */
+const PATIENCE_TIMEOUTS = 40;
+const PATIENCE_MICROS = 5 * SECOND;
+const PROBE_MICROS = 10_000;
+const CALM_WRITES = 10;
+const MODEL_STEPS = 2_000_000;
 
-export interface WorldOptions {
-  readonly seed: number;
-  /** Default 3. */
-  readonly nodes?: number;
-  /** How long misfortune lasts. Default 6 s of virtual time. */
-  readonly stormMicros?: number;
+export interface WorldOptions<Machine extends StateMachine, State> {
+  readonly plan: Plan;
+  readonly workload: Workload<Machine, State>;
   /** The syncs of the log do nothing, as in a build that forgot to call them. Default false. */
   readonly withoutSync?: boolean;
+  /** Watch too: a trace, a story. They change nothing. */
+  readonly observers?: readonly Observer[];
+  /** Told what befalls the cluster, in words; for stories. */
+  readonly told?: (at: Micros, text: string) => void;
 }
 
-export interface WorldCounters {
-  powerLosses: number;
-  /** … of all nodes at once. */
-  blackouts: number;
-  kills: number;
-  isolations: number;
-  starts: number;
-  leaders: number;
-  writesAcknowledged: number;
-  writesUnknown: number;
-  readsAnswered: number;
-  snapshotsTaken: number;
-  snapshotsInstalled: number;
-  truncations: number;
-  tornWrites: number;
-}
-
-/** One node: its platter outlives its processes. */
-interface Member {
-  readonly name: string;
-  readonly address: string;
-  readonly platter: Platter;
-  life: Life | null;
-  /** Counts lives, so that a late callback of an earlier one is recognised. */
-  lives: number;
-}
-
-interface Life {
-  readonly clock: VirtualClock;
-  readonly host: NodeHost<RecordMachine>;
-  opened: boolean;
-}
-
-export class World {
+/** What a run that found nothing has been through. */
+export interface RunReport {
   readonly seed: number;
-  readonly counters: WorldCounters = {
-    powerLosses: 0,
-    blackouts: 0,
-    kills: 0,
-    isolations: 0,
-    starts: 0,
-    leaders: 0,
-    writesAcknowledged: 0,
-    writesUnknown: 0,
-    readsAnswered: 0,
-    snapshotsTaken: 0,
-    snapshotsInstalled: 0,
-    truncations: 0,
-    tornWrites: 0,
-  };
+  /** Scheduler steps: deliveries, timers, completions. */
+  readonly events: number;
+  readonly simulatedMicros: Micros;
+  readonly hash: number;
+  readonly writes: number;
+  readonly reads: number;
+  readonly starts: number;
+  readonly delivered: number;
+  readonly coverage: Readonly<Record<Situation, number>>;
+  /** The search checker gave up on the history within its budget; the log as witness has judged it all the same. */
+  readonly undecided: boolean;
+}
+
+/** Something that must never happen has happened. */
+export class Finding extends Error {
+  override readonly name = "Finding";
+  readonly plan: Plan;
+  readonly at: Micros;
+  /** The sentence alone, without seed and time. */
+  readonly complaint: string;
+
+  constructor(plan: Plan, at: Micros, complaint: string, cause?: unknown) {
+    super(`seed ${plan.seed} at ${at / SECOND} s: ${complaint}`, cause === undefined ? undefined : { cause });
+    this.plan = plan;
+    this.at = at;
+    this.complaint = complaint;
+  }
+}
+
+export class World<Machine extends StateMachine, State> {
+  readonly #plan: Plan;
+  readonly #workload: Workload<Machine, State>;
   readonly #scheduler = new Scheduler();
-  readonly #random: SeededRandom;
   readonly #chance: SeededRandom;
-  readonly #network: VirtualNetwork;
-  readonly #members: Member[];
-  readonly #referee: Referee;
-  readonly #stormMicros: number;
-  readonly #electionTimeoutMs: number;
-  #hash = 0;
-  #operation = 0;
-  #storm = true;
+  readonly #network: VirtualNetwork<Note>;
+  readonly #coverage = new Coverage();
+  readonly #hash = new EventHash();
+  readonly #witness: Witness<Machine>;
+  readonly #rules: RaftRules;
+  readonly #cluster: Cluster<Machine>;
+  readonly #clients: Clients<Machine, State>;
+  readonly #misfortune: Misfortune<Machine>;
+  readonly #told: (text: string) => void;
+  #complaint: string | null = null;
+  #undecided = false;
 
-  constructor({ seed, nodes = 3, stormMicros = 6 * SECOND, withoutSync = false }: WorldOptions) {
-    this.seed = seed;
-    this.#stormMicros = stormMicros;
-    this.#random = new SeededRandom(seed, 1);
-    this.#chance = new SeededRandom(seed, 2);
-    this.#network = new VirtualNetwork({ scheduler: this.#scheduler, random: new SeededRandom(seed, 3) });
-    this.#electionTimeoutMs = this.#random.between(150, 600);
-    this.#referee = new Referee();
-    this.#members = Array.from({ length: nodes }, (_, place) => ({
-      name: `n${place}`,
-      address: `n${place}:7000`,
-      platter: new Platter({
-        scheduler: this.#scheduler,
-        random: new SeededRandom(seed, 100 + place),
-        location: `/n${place}`,
-        ...(withoutSync ? { ignoresSync: (path: string) => path.endsWith(".segment") } : {}),
-      }),
-      life: null,
-      lives: 0,
-    }));
-  }
-
-  /** A number that stands for everything that happened, in order. */
-  get eventHash(): number {
-    return this.#hash;
-  }
-
-  get steps(): number {
-    return this.#scheduler.steps;
-  }
-
-  /** Runs the storm, then the calm in which progress is owed, then looks at every disk. Throws at the first wrong thing. */
-  run(): void {
-    try {
-      this.#run();
-    } catch (error) {
-      const { complaint } = this.#referee;
-      if (complaint === null || (error instanceof Error && error.message.startsWith("seed "))) throw error;
-      throw new Error(`seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${complaint}`, { cause: error });
-    }
-  }
-
-  #run(): void {
-    for (const member of this.#members) this.#scheduler.schedule(this.#random.below(200_000), () => this.#start(member));
-    for (let client = 0; client < 4; client += 1) this.#scheduler.schedule(this.#random.below(SECOND), () => this.#act());
-    this.#scheduler.schedule(this.#nextMisfortune(), () => this.#misfortune());
-    this.#runUntil(() => false, this.#stormMicros);
-    this.#storm = false;
-    this.#network.heal();
-    this.#calm("after the storm");
-    // The last word: everything loses its power once more, and what was promised must be on the disks.
-    this.#blackout();
-    for (const member of this.#members) this.#start(member);
-    this.#calm("after the last loss of power");
-  }
-
-  /** What the referee complained of stops the world, whoever has caught it on the way. */
-  #runUntil(done: () => boolean, limit: number): boolean {
-    let thrown: unknown = null;
-    let finished = false;
-    try {
-      finished = this.#scheduler.runUntil(() => this.#referee.complaint !== null || done(), limit);
-    } catch (error) {
-      thrown = error;
-    }
-    const { complaint } = this.#referee;
-    if (complaint !== null) throw new Error(`seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${complaint}`);
-    if (thrown !== null)
-      throw new Error(
-        `seed ${this.seed} at ${this.#scheduler.now() / SECOND} s: ${thrown instanceof Error ? thrown.message : "something that is no error was thrown"}`,
-        { cause: thrown },
-      );
-    return finished;
-  }
-
-  // ---- Nodes ----
-
-  #options(member: Member): RaftNodeOptions<RecordMachine> {
-    return {
-      id: member.name,
-      cluster: this.#members.map(({ name, address }) => ({ name, address })),
-      directory: member.name,
-      stateMachine: () => new RecordMachine(),
-      heartbeatIntervalMs: Math.floor(this.#electionTimeoutMs / 10),
-      electionTimeoutMs: this.#electionTimeoutMs,
-      segmentBytes: 64 * 1024,
-      snapshotLogEntries: 40,
-      snapshotLogBytes: 16 * 1024,
-      trailingEntries: 5,
+  constructor({ plan, workload, withoutSync = false, observers = [], told }: WorldOptions<Machine, State>) {
+    this.#plan = plan;
+    this.#workload = workload;
+    this.#chance = new SeededRandom(plan.seed, 2);
+    this.#told = (text) => told?.(this.#scheduler.now(), text);
+    const complain = (text: string): never => {
+      this.#complaint ??= text;
+      throw new Error(text);
     };
-  }
-
-  #start(member: Member): void {
-    if (member.life !== null) return;
-    this.counters.starts += 1;
-    member.lives += 1;
-    const { lives } = member;
-    const clock = new VirtualClock(this.#scheduler);
-    const random = new SeededRandom(this.seed, 1000 * (1 + this.#members.indexOf(member)) + lives);
-    const transport = this.#referee.watchTransport(
-      member.name,
-      this.#network.attach(member.address, clock),
-      () => member.life?.host ?? null,
-    );
-    const options = this.#options(member);
-    const host = new NodeHost<RecordMachine>(
-      checkNodeOptions(options),
-      { clock, random, disk: member.platter.mount(), transport },
-      options.stateMachine,
-    );
-    const life: Life = { clock, host, opened: false };
-    member.life = life;
-    host.onEvent = (event) => this.#happened(member, life, event);
-    host.onFailure = (reason) => this.#referee.complain(`${member.name} has failed: ${reason}`);
-    host.open((error) => {
-      if (member.life !== life) return;
-      if (error !== null) this.#referee.complain(`${member.name} could not be opened: ${error.message}`);
-      life.opened = true;
-      this.counters.tornWrites += host.status().warnings.length;
-      this.#referee.opened(member.name, host);
+    this.#network = new VirtualNetwork<Note>({
+      scheduler: this.#scheduler,
+      random: new SeededRandom(plan.seed, 3),
+      weather: plan.weather,
+    });
+    this.#network.onIncident = (what) => this.#noteNetwork(what);
+    this.#witness = new Witness<Machine>(workload.stateMachine, workload.invariant ?? null, complain);
+    this.#rules = new RaftRules(complain);
+    const ledger = new PromiseLedger(complain);
+    const situations = watchSituations<Machine>({
+      coverage: this.#coverage,
+      cluster: () => this.#cluster,
+      isCutOff: (name) => this.#misfortune.isCutOff(name),
+      leadersNow: () => this.#rules.leadersNow((name) => this.#isAlive(name)),
+    });
+    this.#cluster = new Cluster<Machine>({
+      plan,
+      scheduler: this.#scheduler,
+      network: this.#network,
+      witness: this.#witness,
+      coverage: this.#coverage,
+      observers: [this.#hashing(), watchedBy(this.#rules, ledger), situations, ...observers],
+      complain,
+      withoutSync,
+      lifeEnded: ({ host }) => this.#clients.nodeGone(host),
+      told: this.#told,
+    });
+    this.#clients = new Clients<Machine, State>({
+      seed: plan.seed,
+      plan: plan.clients,
+      workload,
+      scheduler: this.#scheduler,
+      witness: this.#witness,
+      coverage: this.#coverage,
+      complain,
+      contacts: () => this.#contacts(),
+    });
+    this.#misfortune = new Misfortune<Machine>({
+      cluster: this.#cluster,
+      network: this.#network,
+      scheduler: this.#scheduler,
+      chance: this.#chance,
+      coverage: this.#coverage,
+      electionMicros: plan.options.electionTimeoutMs * 1000,
+      told: this.#told,
     });
   }
 
-  #stop(member: Member): void {
+  /** Goes through the whole plan. Throws a `Finding` at the first wrong thing. */
+  run(): RunReport {
+    try {
+      this.#storm();
+      this.#calm();
+      this.#lastWord();
+      this.#judge();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      throw new Finding(this.#plan, this.#scheduler.now(), this.#complaint ?? text, error);
+    }
+    return {
+      seed: this.#plan.seed,
+      events: this.#scheduler.steps,
+      simulatedMicros: this.#scheduler.now(),
+      hash: this.#hash.value,
+      writes: this.#clients.writes,
+      reads: this.#clients.reads,
+      starts: this.#cluster.starts,
+      delivered: this.#network.delivered,
+      coverage: this.#coverage.counts(),
+      undecided: this.#undecided,
+    };
+  }
+
+  // ---- The phases ----
+
+  #storm(): void {
+    for (const member of this.#cluster.members) this.#cluster.startAfter(member, this.#chance.below(200_000));
+    this.#clients.begin();
+    this.#misfortune.plan(this.#plan.incidents);
+    this.#runFor(this.#plan.stormMicros);
+  }
+
+  /** A random majority is healed; what is wrong elsewhere becomes permanent; and progress is owed. */
+  #calm(): void {
+    const { members, whole } = this.#cluster;
+    this.#clients.pause();
+    this.#misfortune.end();
+    this.#network.setWeather(FAIR_WEATHER);
+    const least = Math.floor(members.length / 2) + 1;
+    const core = this.#shuffled(whole).slice(0, Math.max(least, Math.min(whole.length, least + this.#plan.coreExtra)));
+    const outsiders = whole.filter((member) => !core.includes(member));
+    this.#told(`calm: ${core.map(({ name }) => name).join(", ")} are healed, the others are ${this.#plan.outsiders}`);
+    const restore = outsiders.map((member) => this.#exclude(member));
+    for (const member of core) this.#cluster.startAfter(member, SECOND / 10);
+    this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(core));
+    const writes = this.#clients.writes + CALM_WRITES;
+    this.#clients.begin();
+    this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes);
+    this.#clients.pause();
+    for (const back of restore) back();
+    for (const member of whole) this.#cluster.startAfter(member, SECOND / 10);
+    this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole));
+    this.#compareStates();
+  }
+
+  /** Everything loses its power once more: what was promised must be on the disks. */
+  #lastWord(): void {
+    this.#told("all lose their power for the last time");
+    for (const member of this.#cluster.whole) {
+      this.#cluster.losePower(member, this.#chance);
+      this.#cluster.startAfter(member, this.#chance.between(1, SECOND));
+    }
+    this.#owe("equal states after the last loss of power", () => this.#agree(this.#cluster.whole));
+    this.#compareStates();
+  }
+
+  #judge(): void {
+    this.#clients.judge();
+    const { model } = this.#workload;
+    if (model === undefined) return;
+    const result = checkHistory(this.#clients.history, model, { maxSteps: MODEL_STEPS });
+    if (result.verdict === "not") this.#fail(explain(result));
+    this.#undecided = result.verdict === "unknown";
+  }
+
+  /** Takes a member out for the time of the core's calm. Returns how it comes back. */
+  #exclude(member: Member<Machine>): () => void {
     const { life } = member;
-    if (life === null) return;
-    member.life = null;
-    life.clock.kill();
-    this.#network.crash(member.address);
-    this.#referee.stopped(member.name, life.host);
-  }
-
-  #losePower(member: Member): void {
-    this.counters.powerLosses += 1;
-    this.#stop(member);
-    member.platter.powerLoss(this.#chance);
-  }
-
-  #kill(member: Member): void {
-    this.counters.kills += 1;
-    this.#stop(member);
-    member.platter.kill();
-  }
-
-  #blackout(): void {
-    this.counters.blackouts += 1;
-    for (const member of this.#members) this.#losePower(member);
-  }
-
-  #nextMisfortune(): number {
-    return this.#random.between(50_000, SECOND);
-  }
-
-  #misfortune(): void {
-    if (!this.#storm) return;
-    const member = this.#random.pick(this.#members);
-    if (member === undefined) return;
-    const kind = this.#random.below(12);
-    if (kind < 3) this.#isolate(member);
-    else this.#whenWriting(member, 60, () => this.#strike(member, kind));
-    this.#scheduler.schedule(this.#nextMisfortune(), () => this.#misfortune());
-  }
-
-  #strike(member: Member, kind: number): void {
-    if (!this.#storm) return;
-    const down = (): number => this.#random.between(1, 700_000);
-    if (kind < 5) {
-      this.#blackout();
-      for (const each of this.#members) this.#scheduler.schedule(down(), () => this.#start(each));
-      return;
-    }
-    if (kind < 10) this.#losePower(member);
-    else this.#kill(member);
-    this.#scheduler.schedule(down(), () => this.#start(member));
-  }
-
-  /** Power fails at the worst of times: most often while something is written and not synced. */
-  #whenWriting(member: Member, attempts: number, strike: () => void): void {
-    if (attempts === 0 || member.life === null || member.platter.isDirty) strike();
-    else this.#scheduler.schedule(500, () => this.#whenWriting(member, attempts - 1, strike));
-  }
-
-  /** Nobody hears it, or it hears nobody, or both; an old leader goes on writing entries that will be replaced. */
-  #isolate(member: Member): void {
-    this.counters.isolations += 1;
-    const deaf = this.#random.chance(700);
-    const mute = !deaf || this.#random.chance(700);
-    for (const other of this.#members) {
-      if (other === member) continue;
-      if (deaf) this.#network.block(other.address, member.address);
-      if (mute) this.#network.block(member.address, other.address);
-    }
-    this.#scheduler.schedule(this.#random.between(200_000, 2 * SECOND), () => this.#network.heal());
-  }
-
-  #happened(member: Member, life: Life, event: NodeEvent): void {
-    if (member.life !== life) return;
-    const text = `${this.#scheduler.now()} ${member.name} ${JSON.stringify(event)}`;
-    const bytes = new Uint8Array(text.length);
-    for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-    this.#hash = crc32c(bytes, 0, bytes.length, this.#hash);
-    if (event.type === "roleChanged" && event.role === "leader") this.counters.leaders += 1;
-    if (event.type === "snapshotTaken") this.counters.snapshotsTaken += 1;
-    if (event.type === "snapshotInstalled") this.counters.snapshotsInstalled += 1;
-    if (event.type === "logTruncated") this.counters.truncations += 1;
-    this.#referee.event(member.name, life.host, event);
-  }
-
-  // ---- Clients ----
-
-  #act(): void {
-    if (!this.#storm) return;
-    const again = (): void => {
-      this.#scheduler.schedule(this.#random.between(1000, 60_000), () => this.#act());
-    };
-    const life = this.#random.pick(this.#members)?.life ?? null;
-    if (life === null || !life.opened) return again();
-    if (this.#random.chance(250)) this.#read(life, again);
-    else this.#write(life, again);
-  }
-
-  /** Calls `done` once: when the operation is settled, or when its node is gone and nobody will ever settle it. */
-  #once(done: () => void): () => void {
-    let finished = false;
-    const finish = (): void => {
-      if (finished) return;
-      finished = true;
-      done();
-    };
-    this.#scheduler.schedule(3 * SECOND, finish);
-    return finish;
-  }
-
-  #write(life: Life, finished: () => void): void {
-    const done = this.#once(finished);
-    this.#operation += 1;
-    const operation = this.#operation;
-    const size = this.#random.chance(100) ? this.#random.below(6000) : this.#random.below(200);
-    const command = encodeOperation(operation, size);
-    this.#referee.asked(operation);
-    const proposal: Proposal = {
-      command,
-      expiresAt: life.clock.now() + 2 * SECOND,
-      settle: (error, result) => {
-        if (result !== null) {
-          this.counters.writesAcknowledged += 1;
-          this.#referee.acknowledged(operation, result);
-        } else {
-          if (error?.outcome === "not-executed") this.#referee.notExecuted(operation);
-          else this.counters.writesUnknown += 1;
-        }
-        done();
-      },
-      state: "waiting",
-      index: 0,
-      term: 0,
-      next: null,
-    };
-    const { running, proposals } = life.host;
-    if (running === null) proposals.add(proposal);
-    else running.driver.propose(proposal);
-  }
-
-  #read(life: Life, finished: () => void): void {
-    const { running } = life.host;
-    if (running === null) return finished();
-    const done = this.#once(finished);
-    const newestBefore = this.#referee.newestAcknowledged;
-    const read: Read = {
-      expiresAt: life.clock.now() + 2 * SECOND,
-      settled: false,
-      settle: (error) => {
-        if (error === null) {
-          this.counters.readsAnswered += 1;
-          this.#referee.wasRead(newestBefore, running.host.machine);
-        }
-        done();
-      },
-    };
-    running.driver.read(read, null);
-  }
-
-  // ---- The calm ----
-
-  /** No more misfortune: within a minute there is a leader, a write goes through, and all nodes have the same state. */
-  #calm(when: string): void {
-    for (const member of this.#members) this.#scheduler.schedule(SECOND, () => this.#start(member));
-    const done = { written: false };
-    const attempt = (): void => {
-      const life = this.#random.pick(this.#members)?.life ?? null;
-      if (life === null || !life.opened || life.host.running === null) {
-        this.#scheduler.schedule(100_000, attempt);
-        return;
+    switch (this.#plan.outsiders) {
+      case "paused":
+        life?.clock.pause();
+        return () => life?.clock.resume();
+      case "cut": {
+        const mends = this.#cluster.members.flatMap((other) =>
+          other === member
+            ? []
+            : [this.#network.cut(member.address, other.address), this.#network.cut(other.address, member.address)],
+        );
+        return () => {
+          for (const mend of mends) mend();
+        };
       }
-      this.#write(life, () => {
-        if (life.host.running !== null && this.#referee.lastWriteSucceeded) done.written = true;
-        else this.#scheduler.schedule(100_000, attempt);
-      });
-    };
-    this.#scheduler.schedule(2 * SECOND, attempt);
-    const equal = (): boolean => done.written && this.#referee.allEqual(this.#members.map((member) => member.life?.host ?? null));
-    if (!this.#runUntil(equal, 120 * SECOND)) {
-      const states = this.#members.map(
-        ({ name, life }) => `${name}: ${life === null ? "down" : JSON.stringify(life.host.status())}`,
-      );
-      this.#referee.complain(`no progress ${when}:\n${states.join("\n")}`);
+      case "down":
+        this.#cluster.kill(member);
+        return () => {};
     }
-    this.#referee.checkEverything(this.#members.map((member) => member.life?.host ?? null));
   }
+
+  // ---- What is owed ----
+
+  /** All of them up, one leads, and all have applied all of the same log. */
+  #agree(members: readonly Member<Machine>[]): boolean {
+    const rafts = members.map((member) => (member.life?.opened === true ? this.#cluster.raftOf(member) : null));
+    const [first] = rafts;
+    if (first === null || first === undefined) return false;
+    const last = first.lastLogIndex;
+    let leaders = 0;
+    for (const [at, raft] of rafts.entries()) {
+      if (raft === null || raft.lastLogIndex !== last || raft.commitIndex !== last || raft.lastApplied !== last) return false;
+      if (raft.currentTerm !== first.currentTerm || raft.leaderId === null || raft.leaderId !== first.leaderId) return false;
+      if (members[at]?.life?.clock.isPaused === true) return false;
+      if (raft.role === "leader") leaders += 1;
+    }
+    return leaders === 1;
+  }
+
+  #compareStates(): void {
+    for (const member of this.#cluster.whole) {
+      const machine = member.life?.host.running?.host.machine;
+      if (machine === undefined) this.#fail(`${member.name} is down in the calm`);
+      if (machine.place !== this.#witness.order.length)
+        this.#fail(`${member.name} holds ${machine.place} commands of ${this.#witness.order.length}`);
+      machine.compareState();
+    }
+  }
+
+  #owe(what: string, isPaid: () => boolean): void {
+    const patience = PATIENCE_MICROS + PATIENCE_TIMEOUTS * this.#plan.options.electionTimeoutMs * 1000;
+    let paid = false;
+    const probe = (): void => {
+      paid = isPaid();
+      if (!paid) this.#scheduler.schedule(PROBE_MICROS, probe);
+    };
+    this.#scheduler.schedule(PROBE_MICROS, probe);
+    this.#scheduler.runUntil(() => paid || this.#complaint !== null, patience);
+    this.#throwComplaint();
+    if (paid) return;
+    const states = this.#cluster.members.map(({ name, life, spoilt }) => {
+      const state = life === null ? `down${spoilt === null ? "" : ` (${spoilt})`}` : JSON.stringify(life.host.status());
+      return `${name}: ${state}`;
+    });
+    this.#fail(`owed within ${patience / SECOND} s: ${what}\n${states.join("\n")}`);
+  }
+
+  #runFor(micros: Micros): void {
+    this.#scheduler.runUntil(() => this.#complaint !== null, micros);
+    this.#throwComplaint();
+  }
+
+  #throwComplaint(): void {
+    if (this.#complaint !== null) throw new Error(this.#complaint);
+  }
+
+  #fail(complaint: string): never {
+    this.#complaint ??= complaint;
+    throw new Error(complaint);
+  }
+
+  // ---- Looking ----
+
+  #isAlive(name: string): boolean {
+    return this.#cluster.members.some((member) => member.name === name && member.life !== null);
+  }
+
+  #contacts(): readonly Contact<Machine>[] {
+    const contacts: Contact<Machine>[] = [];
+    for (const { name, life, spoilt } of this.#cluster.members) {
+      if (life === null || !life.opened || life.failed || spoilt !== null) continue;
+      contacts.push({ name, host: life.host, isPaused: () => life.clock.isPaused });
+    }
+    return contacts;
+  }
+
+  #noteNetwork(what: NetworkIncident): void {
+    if (what === "lost") this.#coverage.note("messageLost");
+    else if (what === "duplicated") this.#coverage.note("messageDuplicated");
+    else if (what === "reordered") this.#coverage.note("messageReordered");
+    else if (what === "arrivedLate") this.#coverage.note("arrivedLate");
+    else if (what === "queueFull") this.#coverage.note("queueFull");
+  }
+
+  #hashing(): Observer {
+    const hash = this.#hash;
+    const scheduler = this.#scheduler;
+    return {
+      started: (name, raft) => hash.add(scheduler.now(), name, raft.currentTerm, raft.lastLogIndex),
+      event: (name, event) => hash.addEvent(scheduler.now(), name, event),
+      sent: (from, to, message) => hash.addMessage(scheduler.now(), from, to, message),
+    };
+  }
+
+  #shuffled<T>(items: readonly T[]): T[] {
+    const all = [...items];
+    for (let place = all.length - 1; place > 0; place -= 1) {
+      const other = this.#chance.below(place + 1);
+      const [a, b] = [all[place], all[other]];
+      if (a === undefined || b === undefined) continue;
+      all[place] = b;
+      all[other] = a;
+    }
+    return all;
+  }
+}
+
+/** The rules of Raft and the ledger of promises, as one observer. */
+function watchedBy(rules: RaftRules, ledger: PromiseLedger): Observer {
+  return {
+    started(name, raft) {
+      rules.started(name, raft);
+    },
+    opened: (name, raft) => ledger.opened(name, raft),
+    sent: (from, to, message, raft) => ledger.left(from, to, message, raft),
+    event(name, event, raft) {
+      if (event.type === "peerConnected" && raft !== null) rules.peerRestarted(name, event.name);
+      rules.event(name, event);
+      ledger.event(name, event, raft);
+    },
+    stepped: (name) => rules.stepped(name),
+    wiped(name) {
+      rules.forgotten(name);
+      ledger.forgotten(name);
+    },
+  };
 }

@@ -1,0 +1,311 @@
+/**
+ * The clients of a simulated cluster. Each does one thing at a time, at a node of its choice, through the same door as a
+ * program's promises (runtime/requests.ts); its node may die under it, and then it never learns what became of its request.
+ *
+ * What clients are owed is checked as it happens: one operation has one place in the log; an answer is the one that the log
+ * gives; whoever begins after another was answered sees at least what that one saw; what was "not executed" never is;
+ * whatever is asked of a node that lives is settled in time.
+ */
+import type { Operation } from "../check/index.js";
+import type { Index, Micros } from "../core/types.js";
+import { crc32c } from "../runtime/crc32c.js";
+import type { NodeHost, ProposeResult, RaftError, StateMachine } from "../runtime/index.js";
+import { submitProposal, submitRead } from "../runtime/requests.js";
+import type { Coverage } from "./coverage.js";
+import type { PlannedClients } from "./plan.js";
+import { SeededRandom } from "./random.js";
+import type { Scheduler } from "./scheduler.js";
+import { numbered, type Witness, type WitnessedMachine } from "./witness.js";
+import type { ClientOperation, ReadOperation, Workload, WriteOperation } from "./workload.js";
+
+/** A node that a client can talk to, in one life of it. */
+export interface Contact<Machine extends StateMachine> {
+  readonly name: string;
+  readonly host: NodeHost<WitnessedMachine<Machine>>;
+  readonly isPaused: () => boolean;
+}
+
+export interface ClientsOptions<Machine extends StateMachine, State> {
+  readonly seed: number;
+  readonly plan: PlannedClients;
+  readonly workload: Workload<Machine, State>;
+  readonly scheduler: Scheduler;
+  readonly witness: Witness<Machine>;
+  readonly coverage: Coverage;
+  readonly complain: (text: string) => never;
+  /** Whom a client may ask now. */
+  readonly contacts: () => readonly Contact<Machine>[];
+}
+
+interface Client {
+  readonly number: number;
+  readonly random: SeededRandom;
+  /** Index of the contact of last time, and of its newest acknowledged write. */
+  contact: number;
+  lastIndex: Index;
+  /** A new one after each outcome that was never learned, as histories want it. */
+  process: number;
+}
+
+interface Pending<Machine extends StateMachine> {
+  readonly contact: Contact<Machine>;
+  readonly expiresAt: Micros;
+  /** It should have been settled at the last look. */
+  late: boolean;
+  readonly gone: () => void;
+}
+
+interface ReadSeen<Machine> {
+  readonly place: number;
+  readonly query: (machine: Machine) => unknown;
+  readonly output: string;
+  readonly describe: string;
+}
+
+const SWEEP_MICROS = 500_000;
+
+export class Clients<Machine extends StateMachine, State> {
+  readonly #options: ClientsOptions<Machine, State>;
+  readonly #clients: Client[];
+  readonly #pending = new Set<Pending<Machine>>();
+  readonly history: Operation[] = [];
+  readonly #reads: ReadSeen<Machine>[] = [];
+  /** Digests of the commands that were asked for, by operation. */
+  readonly #asked = new Map<number, number>();
+  readonly #notExecuted = new Set<number>();
+  readonly #unknown = new Set<number>();
+  /** Operations that a client knows to be done, with their index. */
+  readonly acknowledged = new Map<number, Index>();
+  #operations = 0;
+  #processes = 0;
+  #active = false;
+  #sweeping = false;
+  /** Whatever was answered so far had seen so many commands. */
+  #seen = 0;
+  writes = 0;
+  reads = 0;
+
+  constructor(options: ClientsOptions<Machine, State>) {
+    this.#options = options;
+    const { plan, seed, witness, complain } = options;
+    this.#clients = Array.from({ length: plan.count }, (_, number) => ({
+      number,
+      random: new SeededRandom(seed, 5000 + number),
+      contact: number,
+      lastIndex: 0,
+      process: this.#newProcess(),
+    }));
+    witness.onFirst = (operation) => {
+      const digest = this.#asked.get(operation);
+      if (digest === undefined) complain(`operation ${operation} was applied, and nobody asked for it`);
+      if (this.#notExecuted.has(operation))
+        complain(`operation ${operation} was applied, and a client was told that it was not executed`);
+    };
+  }
+
+  /** Begins to act, or goes on. */
+  begin(): void {
+    if (this.#active) return;
+    this.#active = true;
+    const { scheduler, plan } = this.#options;
+    for (const client of this.#clients)
+      scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client));
+    if (!this.#sweeping) this.#sweep();
+  }
+
+  /** Begins nothing new; what is under way ends in its own time. */
+  pause(): void {
+    this.#active = false;
+  }
+
+  get busy(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** That life of a node is over: nobody will ever settle what it was asked. */
+  nodeGone(host: NodeHost<WitnessedMachine<Machine>>): void {
+    for (const pending of [...this.#pending]) {
+      if (pending.contact.host !== host) continue;
+      this.#pending.delete(pending);
+      pending.gone();
+    }
+  }
+
+  /** At the end: all that was read is what the order gives, and unknown outcomes are counted. */
+  judge(): void {
+    const { witness, coverage, complain } = this.#options;
+    for (const operation of this.#unknown)
+      coverage.note(witness.placeOf(operation) >= 0 ? "writeUnknownExecuted" : "writeUnknownLost");
+    for (const [operation, index] of this.acknowledged) {
+      const place = witness.placeOf(operation);
+      if (place < 0 || witness.order[place]?.index !== index)
+        complain(`operation ${operation} was acknowledged at index ${index} and is not there`);
+    }
+    const reads = [...this.#reads].sort((a, b) => a.place - b.place);
+    let next = 0;
+    witness.replay((place, machine) => {
+      for (; next < reads.length && reads[next]?.place === place; next += 1) {
+        const read = reads[next];
+        if (read === undefined) continue;
+        const output = textOf(read.query(machine));
+        if (output !== read.output)
+          complain(`${read.describe} was answered ${read.output} after ${place} commands, which give ${output}`);
+      }
+    });
+    if (next < reads.length) complain("a read saw more commands than any node applied");
+  }
+
+  #newProcess(): number {
+    this.#processes += 1;
+    return this.#processes - 1;
+  }
+
+  #act(client: Client): void {
+    if (!this.#active) return;
+    const { scheduler, plan, workload, contacts } = this.#options;
+    const again = (): void => {
+      scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client));
+    };
+    const available = contacts();
+    if (client.random.chance(plan.restlessPerMille)) client.contact = client.random.below(1024);
+    const contact = available[client.contact % Math.max(1, available.length)];
+    if (contact === undefined) return again();
+    if (client.lastIndex > 0 && client.random.chance(30)) return this.#readOwn(client, contact, again);
+    this.#operations += 1;
+    const operation = workload.operation(client.random, { client: client.number, number: this.#operations });
+    if ("query" in operation) this.#read(client, contact, operation, again);
+    else this.#write(client, contact, operation, this.#operations, again);
+  }
+
+  // ---- Writing ----
+
+  #write(client: Client, contact: Contact<Machine>, write: WriteOperation, number: number, again: () => void): void {
+    const { plan, scheduler, coverage, witness, complain } = this.#options;
+    const command = numbered(number, write.command);
+    this.#asked.set(number, crc32c(command));
+    const call = scheduler.now();
+    const floor = this.#seen;
+    const record = this.#recorder(client, write, call);
+    const unknown = (): void => {
+      this.#unknown.add(number);
+      coverage.note("writeUnknown");
+      record(null, null);
+      again();
+    };
+    const settle = (error: RaftError | null, result: ProposeResult | null): void => {
+      if (result !== null) {
+        const place = witness.placeOf(number);
+        if (witness.order[place]?.index !== result.index)
+          complain(`operation ${number} was acknowledged at index ${result.index}, and is not what was applied there`);
+        if (crc32c(result.result) !== witness.order[place]?.resultDigest)
+          complain(`the client of operation ${number} was given another answer than the state machines gave`);
+        if (place < floor)
+          complain(`operation ${number} has place ${place}, and a client that was answered before it began had seen ${floor}`);
+        this.acknowledged.set(number, result.index);
+        this.#seen = Math.max(this.#seen, place + 1);
+        client.lastIndex = result.index;
+        this.writes += 1;
+        record(write.answer?.(result.result) ?? null, scheduler.now());
+        again();
+      } else if (error?.outcome === "not-executed") {
+        this.#notExecuted.add(number);
+        if (witness.placeOf(number) >= 0)
+          complain(`operation ${number} was applied, and a client is told that it was not executed (${error.message})`);
+        coverage.note(error.code === "overloaded" ? "overloaded" : "writeRefused");
+        if (error.message.includes("was replaced")) coverage.note("writeReplaced");
+        again();
+      } else {
+        unknown();
+      }
+    };
+    const pending = this.#expect(contact, plan.timeoutMs, unknown);
+    submitProposal(contact.host, command, plan.timeoutMs, (error, result) => {
+      if (this.#pending.delete(pending)) settle(error, result);
+    });
+  }
+
+  // ---- Reading ----
+
+  #read(client: Client, contact: Contact<Machine>, read: ReadOperation<Machine>, again: () => void): void {
+    const { plan, scheduler, coverage, complain } = this.#options;
+    const consistency = read.consistency ?? "linearizable";
+    const call = scheduler.now();
+    const floor = this.#seen;
+    const pending = this.#expect(contact, plan.timeoutMs, again);
+    submitRead(contact.host, consistency, plan.timeoutMs, (error, machine) => {
+      if (!this.#pending.delete(pending)) return;
+      if (machine === null) {
+        coverage.note(error?.code === "overloaded" ? "overloaded" : "readRefused");
+        return again();
+      }
+      if (consistency === "linearizable") {
+        if (machine.place < floor)
+          complain(
+            `a read at ${contact.name} saw ${machine.place} commands, and a client that was answered before it began had seen ${floor}`,
+          );
+        this.#seen = Math.max(this.#seen, machine.place);
+        const output = read.query(machine.inner);
+        this.reads += 1;
+        if (contact.host.running?.raft.role === "follower") coverage.note("readOnFollower");
+        const place = { place: machine.place, query: read.query, output: textOf(output) };
+        this.#reads.push({ ...place, describe: `${read.f} ${textOf(read.key ?? null)} at ${contact.name}` });
+        this.#recorder(client, read, call)(output, scheduler.now());
+      } else {
+        read.query(machine.inner);
+        if (consistency !== "stale") this.#checkAtLeast(contact, machine, consistency.atLeast);
+      }
+      again();
+    });
+  }
+
+  /** Reads what it wrote itself, on whatever node, without a round of messages. */
+  #readOwn(client: Client, contact: Contact<Machine>, again: () => void): void {
+    const { plan } = this.#options;
+    const { lastIndex } = client;
+    const pending = this.#expect(contact, plan.timeoutMs, again);
+    submitRead(contact.host, { atLeast: lastIndex }, plan.timeoutMs, (_error, machine) => {
+      if (!this.#pending.delete(pending)) return;
+      if (machine !== null) this.#checkAtLeast(contact, machine, lastIndex);
+      again();
+    });
+  }
+
+  #checkAtLeast(contact: Contact<Machine>, machine: WitnessedMachine<Machine>, index: Index): void {
+    if (machine.appliedIndex < index && (contact.host.running?.raft.lastApplied ?? 0) < index)
+      this.#options.complain(`a read of at least index ${index} at ${contact.name} saw ${machine.appliedIndex} only`);
+  }
+
+  // ---- Keeping account ----
+
+  #recorder(client: Client, operation: ClientOperation<Machine>, call: Micros): (output: unknown, end: Micros | null) => void {
+    const { process } = client;
+    const { f, key = null, input = null } = operation;
+    return (output, end) => {
+      this.history.push({ process, f, key, input, output, call, return: end });
+      if (end === null) client.process = this.#newProcess();
+    };
+  }
+
+  #expect(contact: Contact<Machine>, timeoutMs: number, gone: () => void): Pending<Machine> {
+    const pending = { contact, expiresAt: contact.host.clock.now() + timeoutMs * 1000, late: false, gone };
+    this.#pending.add(pending);
+    return pending;
+  }
+
+  /** Whatever is asked settles by its deadline, whatever happens: two looks half a second apart leave no excuse. */
+  #sweep(): void {
+    const { scheduler, complain } = this.#options;
+    for (const pending of this.#pending) {
+      const { contact, expiresAt } = pending;
+      if (contact.isPaused() || contact.host.clock.now() <= expiresAt + SWEEP_MICROS) pending.late = false;
+      else if (pending.late) complain(`a request at ${contact.name} was not settled by its deadline`);
+      else pending.late = true;
+    }
+    this.#sweeping = this.#active || this.busy;
+    if (this.#sweeping) scheduler.schedule(SWEEP_MICROS, () => this.#sweep());
+  }
+}
+
+function textOf(value: unknown): string {
+  return JSON.stringify(value) ?? "undefined";
+}

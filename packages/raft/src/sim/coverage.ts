@@ -1,0 +1,106 @@
+/**
+ * Which rare situations a run has been in. A simulation that finds nothing says something only if what it promises to try did
+ * happen; so each situation has a name and is counted, and a long run in which one never came is a failure.
+ *
+ * A dozen names are the misfortunes themselves, the others are what came of them.
+ */
+export const SITUATIONS = {
+  // Elections
+  electionWon: "a leader was elected",
+  electionLost: "a candidate was refused by a quorum, or met the leader of its term",
+  electionTimedOut: "a candidate's election timed out with the votes split or lost",
+  preVoteLost: "a pre-candidate gave up because a quorum would not vote for it",
+  preVoteRefusedLeaderAlive: "a pre-vote was refused because a leader is alive",
+  preVoteRefusedLog: "a pre-vote was refused because of an older log",
+  voteRefusedLog: "a vote was refused because of an older log",
+  voteRefusedOther: "a vote was refused because another had it",
+  voteForgottenByCrash: "a node crashed between casting a vote and its being durable",
+  voteKeptOverRestart: "a node came back with a vote in its present term",
+  twoLeaders: "two nodes led at once, in different terms",
+  leaderLostQuorum: "a leader stepped down because no quorum answered",
+  leaderDeposed: "a leader stepped down before a higher term",
+  leaderCrashed: "a leader crashed",
+  candidateCrashed: "a candidate crashed",
+  // The log
+  appendRefused: "a follower refused entries that do not follow its log",
+  backtrackedTwice: "a leader had to go back twice to find where two logs agree",
+  logTruncated: "a follower's entries were replaced",
+  durableTruncated: "entries that were durable were replaced",
+  longTruncated: "ten entries or more were replaced at once",
+  oldTermCommitted: "an entry of an earlier term was committed together with one of the present",
+  hintUsedAfterRestart: "a node came back knowing that something is committed",
+  probedAgain: "a leader lost what was on its way and began to ask again",
+  // Snapshots
+  snapshotTaken: "a snapshot was taken",
+  snapshotSent: "a leader sent a snapshot",
+  snapshotInstalled: "a follower installed a snapshot and dropped its log",
+  snapshotKeptSuffix: "a follower installed a snapshot and kept what followed",
+  snapshotWhilePartitioned: "a snapshot was taken by a node that was cut off",
+  snapshotTransferCut: "a crash or a cut interrupted a snapshot on its way",
+  snapshotLeftBehind: "the leader compacted its log again while a snapshot was on its way",
+  snapshotPutAside: "a damaged snapshot was found at a start and an older state used",
+  // The disk
+  powerLost: "one node lost its power",
+  blackout: "all nodes lost their power at once",
+  killed: "a process was killed",
+  killedWhileOpening: "a node went down while it was opening its directory",
+  tornTail: "a torn write was found at a start and left out",
+  tornTailAfterConflict: "a torn write was found by a node whose last act was to replace entries",
+  segmentsPurged: "segments of the log were removed",
+  syncFailed: "a sync failed, and the node with it",
+  writeFailed: "a write failed",
+  readFailed: "a read failed",
+  readFellShort: "a read gave fewer bytes than there are",
+  noSpace: "the log found no space",
+  noSpaceLeader: "a leader gave way because it found no space",
+  slowDiskLeader: "a leader gave way because its disk stood still",
+  damageRefused: "damage was found at a start and the node refused to take part",
+  damageHarmless: "a node came up whole although something on its disk was damaged",
+  wiped: "a node came back with an empty disk and was not let in as the one it was",
+  // The network
+  oneWayCut: "a link was cut in one direction",
+  bridge: "two halves could reach each other only through one node",
+  majorityCut: "a partition left no majority anywhere",
+  arrivedLate: "messages that a cut had held up arrived after it was mended",
+  messageLost: "a message was lost",
+  messageDuplicated: "a message arrived twice",
+  messageReordered: "a message arrived after later ones",
+  queueFull: "a message was dropped because too much waited for the peer",
+  connectionReset: "a connection was reset",
+  // Time
+  pausedLong: "a process stood still for longer than an election timeout",
+  pausedLeader: "a leader stood still",
+  clockJumped: "a clock jumped ahead",
+  loopLate: "a node found that it was late",
+  // Clients
+  forwarded: "a follower handed a command on to the leader",
+  writeUnknown: "a client never learned whether its command was executed",
+  writeUnknownExecuted: "a command whose outcome was unknown had been executed",
+  writeUnknownLost: "a command whose outcome was unknown had not been executed",
+  writeRefused: "a command was refused, certainly not executed",
+  writeReplaced: "a command was appended and then replaced before it was committed",
+  overloaded: "a node refused a request because too many waited",
+  readOnFollower: "a follower answered a linearizable read",
+  readRefused: "a read was refused",
+} as const satisfies Record<string, string>;
+
+export type Situation = keyof typeof SITUATIONS;
+
+export class Coverage {
+  readonly #counts = new Map<Situation, number>();
+
+  note(situation: Situation, count = 1): void {
+    this.#counts.set(situation, (this.#counts.get(situation) ?? 0) + count);
+  }
+
+  count(situation: Situation): number {
+    return this.#counts.get(situation) ?? 0;
+  }
+
+  /** Every situation with how often it came, in the order of the list. */
+  counts(): Readonly<Record<Situation, number>> {
+    const all = {} as Record<Situation, number>;
+    for (const name of Object.keys(SITUATIONS) as Situation[]) all[name] = this.count(name);
+    return all;
+  }
+}

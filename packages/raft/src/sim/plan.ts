@@ -1,0 +1,296 @@
+/**
+ * What will befall a cluster: everything about a run that chance decides beforehand, drawn from the seed, as plain data. Two
+ * runs of one plan are the same run. A plan can be printed, kept, and made smaller by taking things out of it, which is how a
+ * long story of a failure becomes a short one (shrink.ts).
+ *
+ * Every run draws its own mix ("swarm testing": Groce and others, 2012): many faults, few, or only one kind, so that a common fault does
+ * not always hide what a rare one would show.
+ */
+import type { Micros } from "../core/types.js";
+import { FAIR_WEATHER, type NetworkWeather } from "./virtual-network.js";
+import { SeededRandom } from "./random.js";
+
+const SECOND = 1_000_000;
+
+/** When, after its time has come, an incident strikes: at once, or (for at most 50 ms) when the node does what is named. */
+export type Moment = "now" | "writing" | "electing" | "snapshotting" | "opening";
+
+interface At {
+  /** From the beginning of the run. */
+  readonly at: Micros;
+}
+
+export type Incident = At &
+  (
+    | { readonly kind: "kill" | "powerLoss"; readonly node: number; readonly moment: Moment; readonly down: Micros }
+    | { readonly kind: "blackout"; readonly node: number; readonly moment: Moment; readonly down: readonly Micros[] }
+    | { readonly kind: "pause"; readonly node: number; readonly lasts: Micros }
+    | { readonly kind: "clockJump"; readonly node: number; readonly by: Micros }
+    | {
+        readonly kind: "isolate";
+        readonly node: number;
+        readonly deaf: boolean;
+        readonly mute: boolean;
+        readonly lasts: Micros;
+      }
+    | { readonly kind: "partition"; readonly sides: readonly number[]; readonly oneWay: boolean; readonly lasts: Micros }
+    | { readonly kind: "bridge"; readonly node: number; readonly sides: readonly number[]; readonly lasts: Micros }
+    | { readonly kind: "reset"; readonly node: number; readonly other: number }
+    | { readonly kind: "slowDisk"; readonly node: number; readonly extra: Micros; readonly lasts: Micros }
+    | { readonly kind: "fullDisk"; readonly node: number; readonly lasts: Micros }
+    | { readonly kind: "failSync" | "failWrite"; readonly node: number; readonly down: Micros }
+    | { readonly kind: "badReads"; readonly node: number; readonly failing: number; readonly short: number; readonly down: Micros }
+    | {
+        readonly kind: "damage";
+        readonly node: number;
+        readonly how: "flip" | "zeros" | "misdirected" | "lostWrite" | "garbledLoss";
+        readonly where: "log" | "snapshot" | "identity";
+        /** Where in the files, as a part of 2^32. */
+        readonly place: number;
+        readonly down: Micros;
+      }
+    | { readonly kind: "wipe"; readonly node: number; readonly down: Micros }
+  );
+
+export type IncidentKind = Incident["kind"];
+
+/** The options of the nodes that a run varies; the same on each. */
+export interface PlannedOptions {
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  readonly segmentBytes: number;
+  readonly snapshotLogEntries: number;
+  readonly snapshotLogBytes: number;
+  readonly trailingEntries: number;
+  readonly maxPendingProposals: number;
+  readonly maxPendingReads: number;
+}
+
+export interface PlannedClients {
+  readonly count: number;
+  /** A client waits this long between operations. */
+  readonly pauseLow: Micros;
+  readonly pauseHigh: Micros;
+  /** A client gives up after this. */
+  readonly timeoutMs: number;
+  /** Of a thousand times so often it goes to another node than last time. */
+  readonly restlessPerMille: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly options: PlannedOptions;
+  readonly weather: NetworkWeather;
+  /** How long a sync takes at most. */
+  readonly syncMicros: Micros;
+  /** For each node, by how many millionths its clock is fast. */
+  readonly drift: readonly number[];
+  readonly clients: PlannedClients;
+  /** How long misfortune lasts. */
+  readonly stormMicros: Micros;
+  readonly incidents: readonly Incident[];
+  /** How many nodes make the core that is healed first when the storm is over, and what the others are meanwhile. */
+  readonly coreExtra: number;
+  readonly outsiders: "down" | "cut" | "paused";
+}
+
+export interface PlanLimits {
+  /** Default: drawn, from 1 to 7. */
+  readonly nodes?: number;
+  /** Default: drawn, about 10 s. */
+  readonly stormMicros?: Micros;
+  /** Only these kinds of incidents. Default: all. */
+  readonly kinds?: readonly IncidentKind[];
+}
+
+/** How often each kind is drawn, where a run has it at all. */
+const WEIGHTS: Readonly<Record<IncidentKind, number>> = {
+  kill: 4,
+  powerLoss: 6,
+  blackout: 2,
+  pause: 4,
+  clockJump: 1,
+  isolate: 4,
+  partition: 4,
+  bridge: 2,
+  reset: 3,
+  slowDisk: 2,
+  fullDisk: 2,
+  failSync: 1,
+  failWrite: 1,
+  badReads: 1,
+  damage: 2,
+  wipe: 1,
+};
+
+const KINDS = Object.keys(WEIGHTS) as readonly IncidentKind[];
+
+export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
+  const random = new SeededRandom(seed, 1);
+  const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
+  const options = drawOptions(random);
+  const electionMicros = options.electionTimeoutMs * 1000;
+  const stormMicros = limits.stormMicros ?? random.between(6 * SECOND, 16 * SECOND);
+  return {
+    seed,
+    nodes,
+    options,
+    weather: drawWeather(random, electionMicros),
+    syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
+    drift: drawDrift(random, nodes),
+    clients: drawClients(random),
+    stormMicros,
+    incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),
+    coreExtra: random.below(1 + nodes),
+    outsiders: random.pick(["down", "cut", "paused"] as const) ?? "down",
+  };
+}
+
+function drawOptions(random: SeededRandom): PlannedOptions {
+  const electionTimeoutMs = random.between(150, 600);
+  return {
+    electionTimeoutMs,
+    heartbeatIntervalMs: Math.max(5, Math.floor(electionTimeoutMs / random.between(3, 10))),
+    segmentBytes: 64 * 1024,
+    snapshotLogEntries: random.pick([10, 25, 40, 80, 200]) ?? 40,
+    snapshotLogBytes: random.pick([2048, 16 * 1024, 64 * 1024]) ?? 16_384,
+    trailingEntries: random.pick([0, 0, 5, 20, 50]) ?? 5,
+    maxPendingProposals: random.chance(250) ? random.between(1, 4) : 65_536,
+    maxPendingReads: random.chance(200) ? random.between(1, 3) : 65_536,
+  };
+}
+
+function drawWeather(random: SeededRandom, electionMicros: Micros): NetworkWeather {
+  const rough = (perMille: number): number => (random.chance(450) ? random.below(perMille + 1) : 0);
+  const slowest = random.chance(100) ? Math.floor(electionMicros / 2) : Math.floor(electionMicros / 12);
+  return {
+    delayLow: random.pick([50, 50, 500]) ?? 50,
+    delayHigh: random.between(600, Math.max(600, random.chance(500) ? 2000 : slowest)),
+    lossPerMille: random.chance(300) ? rough(300) : rough(50),
+    duplicatePerMille: random.chance(300) ? rough(500) : rough(50),
+    reorderPerMille: random.chance(300) ? rough(300) : rough(50),
+    maxQueueBytes: random.chance(150) ? random.between(1000, 16_000) : FAIR_WEATHER.maxQueueBytes,
+  };
+}
+
+/** Clocks that run at different rates, at most a twentieth apart: what leases and timers must bear. */
+function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
+  const drifts = random.chance(400);
+  return Array.from({ length: nodes }, () => (drifts ? random.between(-50_000, 50_000) : 0));
+}
+
+function drawClients(random: SeededRandom): PlannedClients {
+  const pauseHigh = random.pick([5000, 20_000, 60_000, 200_000]) ?? 60_000;
+  return {
+    count: random.between(1, 10),
+    pauseLow: random.between(100, 1000),
+    pauseHigh,
+    timeoutMs: random.pick([300, 1000, 2000, 2000]) ?? 2000,
+    restlessPerMille: random.pick([20, 300, 1000]) ?? 300,
+  };
+}
+
+interface StormLimits {
+  readonly nodes: number;
+  readonly stormMicros: Micros;
+  readonly electionMicros: Micros;
+  readonly kinds: readonly IncidentKind[];
+}
+
+function drawIncidents(
+  random: SeededRandom,
+  { nodes, stormMicros, electionMicros, kinds: allowed }: StormLimits,
+): readonly Incident[] {
+  const chosen = allowed.filter(() => random.chance(600));
+  const kinds = chosen.length === 0 ? allowed.slice(0, 1) : chosen;
+  // Only a minority may ever lose what it promised; and then it is out for good.
+  const spoilable = shuffled(random, nodes).slice(0, Math.floor((nodes - 1) / 2));
+  const gap = random.pick([200_000, 500_000, 1_000_000, 2_500_000]) ?? SECOND;
+  const incidents: Incident[] = [];
+  // Most often the cluster is founded in peace.
+  const peace = random.chance(700) ? Math.min(2 * SECOND, Math.floor(stormMicros / 4)) : 0;
+  for (let at = peace + random.between(0, 2 * gap); at < stormMicros; at += random.between(Math.floor(gap / 4), Math.floor((gap * 7) / 4))) {
+    const kind = weighted(random, kinds);
+    const incident = drawIncident(random, kind, at, { nodes, electionMicros, spoilable });
+    if (incident !== null) incidents.push(incident);
+  }
+  return incidents;
+}
+
+interface Surroundings {
+  readonly nodes: number;
+  readonly electionMicros: Micros;
+  readonly spoilable: readonly number[];
+}
+
+function drawIncident(
+  random: SeededRandom,
+  kind: IncidentKind,
+  at: Micros,
+  { nodes, electionMicros, spoilable }: Surroundings,
+): Incident | null {
+  const node = random.below(nodes);
+  const down = random.between(1, 2 * electionMicros);
+  const lasts = random.between(electionMicros / 4, 5 * electionMicros);
+  const moment = random.pick(["now", "writing", "writing", "electing", "snapshotting", "opening"] as const) ?? "now";
+  switch (kind) {
+    case "kill":
+    case "powerLoss":
+      return { at, kind, node, moment, down };
+    case "blackout":
+      return { at, kind, node, moment, down: Array.from({ length: nodes }, () => random.between(1, 2 * electionMicros)) };
+    case "pause":
+      return { at, kind, node, lasts: random.between(electionMicros / 4, 4 * electionMicros) };
+    case "clockJump":
+      return { at, kind, node, by: random.between(electionMicros / 4, 4 * electionMicros) };
+    case "isolate": {
+      const deaf = random.chance(700);
+      return { at, kind, node, deaf, mute: !deaf || random.chance(600), lasts };
+    }
+    case "partition":
+      return { at, kind, sides: Array.from({ length: nodes }, () => random.below(2)), oneWay: random.chance(300), lasts };
+    case "bridge":
+      return { at, kind, node, sides: Array.from({ length: nodes }, () => random.below(2)), lasts };
+    case "reset":
+      return { at, kind, node, other: random.below(nodes) };
+    case "slowDisk":
+      return { at, kind, node, extra: random.between(electionMicros / 8, 2 * electionMicros), lasts };
+    case "fullDisk":
+      return { at, kind, node, lasts };
+    case "failSync":
+    case "failWrite":
+      return { at, kind, node, down };
+    case "badReads":
+      return { at, kind, node, failing: random.below(3), short: random.below(3), down };
+    case "damage": {
+      const victim = random.pick(spoilable);
+      if (victim === undefined) return null;
+      const how = random.pick(["flip", "flip", "zeros", "misdirected", "lostWrite", "garbledLoss"] as const) ?? "flip";
+      const where = random.pick(["log", "log", "log", "snapshot", "identity"] as const) ?? "log";
+      return { at, kind, node: victim, how, where, place: random.nextUint32(), down };
+    }
+    case "wipe": {
+      const victim = random.pick(spoilable);
+      return victim === undefined ? null : { at, kind, node: victim, down };
+    }
+  }
+}
+
+function weighted(random: SeededRandom, kinds: readonly IncidentKind[]): IncidentKind {
+  let left = random.below(kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0));
+  for (const kind of kinds) {
+    left -= WEIGHTS[kind];
+    if (left < 0) return kind;
+  }
+  return kinds[0] ?? "kill";
+}
+
+function shuffled(random: SeededRandom, count: number): number[] {
+  const all = Array.from({ length: count }, (_, place) => place);
+  for (let place = count - 1; place > 0; place -= 1) {
+    const other = random.below(place + 1);
+    [all[place], all[other]] = [all[other] ?? 0, all[place] ?? 0];
+  }
+  return all;
+}

@@ -1,0 +1,282 @@
+/**
+ * The rules of Raft's Figure 3 and what follows from them, looked at after every event over all nodes at once.
+ *
+ * - Election Safety: at most one leader is elected in a term, ever.
+ * - Log Matching: an entry with the same index and term is the same entry, after the same entry, in every log.
+ * - Leader Completeness: a new leader's log holds every entry that was ever committed.
+ * - State Machine Safety: what is committed at an index is the same on every node, and never changes.
+ * - Durable commitment: when a leader commits, the entry is of its own term, and durable on a quorum of its configuration.
+ * - Nothing goes back: terms never; within a life commitIndex, lastApplied and the durable log below commitIndex; matchIndex
+ *   within one leadership and one life of the follower.
+ * - Order of indexes: purged ≤ snapshot ≤ applied ≤ commit ≤ last, match < next.
+ * - At most one configuration is uncommitted, and its quorums meet those of the one before.
+ */
+import type { Configuration } from "../core/configuration.js";
+import { majority, quorumValue } from "../core/quorum.js";
+import type { Raft } from "../core/raft.js";
+import type { Entry, Index, MemberId, Term } from "../core/types.js";
+import { crc32c } from "../runtime/crc32c.js";
+import { memberName, type NodeEvent } from "../runtime/index.js";
+
+interface KnownEntry {
+  readonly digest: number;
+  readonly previousTerm: Term;
+}
+
+interface Committed {
+  readonly term: Term;
+  readonly digest: number;
+}
+
+/** What a node was like when it was last looked at, within one life. */
+interface Look {
+  readonly raft: Raft;
+  term: Term;
+  commitIndex: Index;
+  lastApplied: Index;
+  snapshotIndex: Index;
+  /** Whom it voted for, and in which term. */
+  votedIn: Term;
+  votedFor: MemberId | null;
+  leaderTerm: Term;
+  /** matchIndex of each follower in this leadership. */
+  readonly matchIndex: Map<MemberId, Index>;
+  /** What was committed up to here has been compared. */
+  checkedUpTo: Index;
+}
+
+const NO_DIGEST = -1;
+
+export class RaftRules {
+  readonly #complain: (text: string) => never;
+  readonly #leaders = new Map<Term, string>();
+  readonly #entries = new Map<number, KnownEntry>();
+  /** By index - 1. */
+  readonly #committed: (Committed | null)[] = [];
+  #highestCommitted: Index = 0;
+  /** The newest life of each node; a dead one's is kept, because its disk still holds what it held. */
+  readonly #nodes = new Map<string, Look>();
+
+  constructor(complain: (text: string) => never) {
+    this.#complain = complain;
+  }
+
+  get highestCommitted(): Index {
+    return this.#highestCommitted;
+  }
+
+  /** Nodes that lead at this moment, whatever their terms. */
+  leadersNow(isAlive: (name: string) => boolean): number {
+    let count = 0;
+    for (const [name, { raft }] of this.#nodes) if (raft.role === "leader" && isAlive(name)) count += 1;
+    return count;
+  }
+
+  /** A node's core begins a life with this log. */
+  started(name: string, raft: Raft): void {
+    const look: Look = {
+      raft,
+      term: raft.currentTerm,
+      commitIndex: raft.commitIndex,
+      lastApplied: raft.lastApplied,
+      snapshotIndex: raft.snapshot.lastIncludedIndex,
+      votedIn: raft.currentTerm,
+      votedFor: raft.votedFor,
+      leaderTerm: 0,
+      matchIndex: new Map(),
+      checkedUpTo: 0,
+    };
+    this.#nodes.set(name, look);
+    this.#appended(name, raft, raft.logStart.index + 1, raft.lastLogIndex);
+    this.#committedUpTo(name, look, raft.commitIndex);
+  }
+
+  /** What this node held is gone: an empty disk was put in. */
+  forgotten(name: string): void {
+    this.#nodes.delete(name);
+  }
+
+  event(name: string, event: NodeEvent): void {
+    const look = this.#nodes.get(name);
+    if (look === undefined) return;
+    const { raft } = look;
+    switch (event.type) {
+      case "roleChanged":
+        if (event.role === "leader") this.#elected(name, raft, event.term);
+        break;
+      case "entriesAppended":
+        this.#appended(name, raft, event.first, event.last);
+        break;
+      case "voteCast":
+        if (look.votedIn === event.term && look.votedFor !== null && look.votedFor !== event.candidate)
+          this.#complain(`${name} voted for ${look.votedFor} and for ${event.candidate} in term ${event.term}`);
+        look.votedIn = event.term;
+        look.votedFor = event.candidate;
+        break;
+      case "commitAdvanced":
+        if (raft.role === "leader" && raft.currentTerm === event.term) this.#leaderCommitted(name, raft, event.commitIndex);
+        this.#committedUpTo(name, look, event.commitIndex);
+        break;
+      case "configurationChanged":
+        this.#configurationChanged(name, raft);
+        break;
+      case "durableRegressed":
+        return this.#complain(
+          `${event.peer} acknowledged ${event.matchIndex} to ${name} and now holds ${event.durableIndex} only`,
+        );
+      case "invariantViolated":
+        return this.#complain(`${name} found a broken invariant (${event.invariant}): ${event.detail}`);
+      default:
+        break;
+    }
+  }
+
+  /** Looked at after every step of the node. */
+  stepped(name: string): void {
+    const look = this.#nodes.get(name);
+    if (look === undefined || look.raft.failed) return;
+    const { raft } = look;
+    if (raft.currentTerm < look.term) this.#complain(`the term of ${name} went back from ${look.term} to ${raft.currentTerm}`);
+    if (raft.commitIndex < look.commitIndex)
+      this.#complain(`commitIndex of ${name} went back from ${look.commitIndex} to ${raft.commitIndex}`);
+    if (raft.lastApplied < look.lastApplied)
+      this.#complain(`lastApplied of ${name} went back from ${look.lastApplied} to ${raft.lastApplied}`);
+    if (raft.snapshot.lastIncludedIndex < look.snapshotIndex)
+      this.#complain(`the snapshot of ${name} went back from ${look.snapshotIndex} to ${raft.snapshot.lastIncludedIndex}`);
+    look.term = raft.currentTerm;
+    look.commitIndex = raft.commitIndex;
+    look.lastApplied = raft.lastApplied;
+    look.snapshotIndex = raft.snapshot.lastIncludedIndex;
+    if (
+      raft.logStart.index > raft.snapshot.lastIncludedIndex ||
+      raft.snapshot.lastIncludedIndex > raft.lastApplied ||
+      raft.lastApplied > raft.commitIndex ||
+      raft.commitIndex > raft.lastLogIndex
+    ) {
+      this.#complain(
+        `${name} has purged ${raft.logStart.index}, snapshot ${raft.snapshot.lastIncludedIndex}, applied ${raft.lastApplied}, commit ${raft.commitIndex}, last ${raft.lastLogIndex}: not in order`,
+      );
+    }
+    if (raft.role === "leader") this.#lookAtProgress(name, look);
+  }
+
+  /** A follower may have begun another life: what it acknowledged in its last one is judged anew. */
+  peerRestarted(name: string, peer: string): void {
+    const look = this.#nodes.get(name);
+    for (const id of look?.matchIndex.keys() ?? []) if (memberName(id) === peer) look?.matchIndex.delete(id);
+  }
+
+  #lookAtProgress(name: string, look: Look): void {
+    const { raft, matchIndex } = look;
+    if (look.leaderTerm !== raft.currentTerm) {
+      look.leaderTerm = raft.currentTerm;
+      matchIndex.clear();
+    }
+    for (const [peer, progress] of raft.progress) {
+      if (progress.matchIndex >= progress.nextIndex)
+        this.#complain(`${name} has match ${progress.matchIndex} and next ${progress.nextIndex} for ${memberName(peer)}`);
+      if (progress.matchIndex < (matchIndex.get(peer) ?? 0))
+        this.#complain(
+          `matchIndex of ${memberName(peer)} went back from ${matchIndex.get(peer)} to ${progress.matchIndex} at ${name}`,
+        );
+      if (progress.matchIndex > 0) matchIndex.set(peer, progress.matchIndex);
+    }
+  }
+
+  #elected(name: string, raft: Raft, term: Term): void {
+    const other = this.#leaders.get(term);
+    if (other !== undefined) this.#complain(`${name} and ${other} were both elected in term ${term}`);
+    this.#leaders.set(term, name);
+    const index = this.#highestCommitted;
+    const committed = this.#committed[index - 1];
+    if (committed === undefined || committed === null || index <= raft.snapshot.lastIncludedIndex) return;
+    const there = raft.termAt(index);
+    if (there !== committed.term)
+      this.#complain(
+        `${name} was elected in term ${term} and holds ${there === null ? "nothing" : `term ${there}`} at index ${index}, where term ${committed.term} is committed`,
+      );
+  }
+
+  #appended(name: string, raft: Raft, first: Index, last: Index): void {
+    for (let index = first; index <= last; index += 1) {
+      const entry = raft.entryAt(index);
+      // Replaced or compacted again before this look.
+      if (entry === null) continue;
+      const previousTerm = raft.termAt(index - 1);
+      const key = entry.term * 2 ** 32 + index;
+      const known = this.#entries.get(key);
+      const digest = digestOf(entry);
+      if (known === undefined) {
+        if (previousTerm !== null) this.#entries.set(key, { digest, previousTerm });
+      } else if (known.digest !== digest || (previousTerm !== null && known.previousTerm !== previousTerm)) {
+        this.#complain(`${name} holds another entry than others at index ${index} of term ${entry.term}`);
+      }
+    }
+  }
+
+  #leaderCommitted(name: string, raft: Raft, index: Index): void {
+    const term = raft.termAt(index);
+    if (term !== null && term !== raft.currentTerm)
+      this.#complain(`${name} leads in term ${raft.currentTerm} and committed index ${index} of term ${term} by counting`);
+    const { configuration } = raft;
+    const durable = quorumValue(configuration, (id) => this.#durableAt(id, index, term) ?? 0);
+    if (durable < index)
+      this.#complain(
+        `${name} committed index ${index} of term ${term}, which is durable on ${configuration.voters.filter((id) => this.#durableAt(id, index, term) !== null).length} of ${configuration.voters.length} voters only`,
+      );
+  }
+
+  /** `index` if that entry is durable on the member's disk, as far as it has said so; otherwise null. */
+  #durableAt(id: MemberId, index: Index, term: Term | null): Index | null {
+    const raft = this.#nodes.get(memberName(id))?.raft;
+    if (raft === undefined || raft.id !== id) return null;
+    if (index <= raft.snapshot.lastIncludedIndex) return index;
+    return raft.durableIndex >= index && raft.termAt(index) === term ? index : null;
+  }
+
+  #committedUpTo(name: string, look: Look, commitIndex: Index): void {
+    const { raft } = look;
+    const from = Math.max(look.checkedUpTo, raft.logStart.index) + 1;
+    look.checkedUpTo = Math.max(look.checkedUpTo, commitIndex);
+    for (let index = from; index <= commitIndex; index += 1) {
+      const entry = raft.entryAt(index);
+      const term = raft.termAt(index);
+      if (term === null) continue;
+      const digest = entry === null ? NO_DIGEST : digestOf(entry);
+      const known = this.#committed[index - 1] ?? null;
+      if (known === null) this.#committed[index - 1] = { term, digest };
+      else if (known.term !== term || (digest !== NO_DIGEST && known.digest !== NO_DIGEST && known.digest !== digest))
+        this.#complain(`${name} has term ${term} committed at index ${index}, where term ${known.term} was committed before`);
+      else if (known.digest === NO_DIGEST && digest !== NO_DIGEST) this.#committed[index - 1] = { term, digest };
+    }
+    if (commitIndex > this.#highestCommitted) {
+      for (let index = this.#committed.length; index < commitIndex; index += 1) this.#committed[index] = null;
+      this.#highestCommitted = commitIndex;
+    }
+  }
+
+  #configurationChanged(name: string, raft: Raft): void {
+    const now = raft.configuration;
+    const committed = raft.configurationAt(raft.commitIndex).configuration;
+    if (now !== committed && !quorumsMeet(committed, now))
+      this.#complain(`${name} uses a configuration whose quorums need not meet those of the committed one`);
+  }
+}
+
+function digestOf(entry: Entry): number {
+  return (crc32c(entry.data) ^ entry.type.length) >>> 0;
+}
+
+/** Every quorum of one meets every quorum of the other: they share a set of voters, or one differs by a single voter. */
+function quorumsMeet(one: Configuration, other: Configuration): boolean {
+  const sets = (configuration: Configuration): readonly (readonly MemberId[])[] =>
+    configuration.votersOutgoing.length === 0
+      ? [configuration.voters]
+      : [configuration.voters, configuration.votersOutgoing];
+  return sets(one).some((left) =>
+    sets(other).some((right) => {
+      const union = new Set([...left, ...right]);
+      return majority(left.length) + majority(right.length) > union.size;
+    }),
+  );
+}

@@ -1,0 +1,148 @@
+/** Recognises rare situations in what nodes say and do, and counts them (coverage.ts has the list). */
+import type { Raft } from "../core/raft.js";
+import type { Index } from "../core/types.js";
+import type { NodeEvent, StateMachine } from "../runtime/index.js";
+import type { Cluster, Observer } from "./cluster.js";
+import type { Coverage } from "./coverage.js";
+
+interface NodeMemory {
+  /** Refusals of a follower in a row, by follower. */
+  readonly refusals: Map<string, number>;
+  durableIndex: Index;
+  commitIndex: Index;
+  /** It cast a vote of which nobody has heard: a crash may forget it. */
+  votedInSilence: boolean;
+  /** A snapshot is on its way to somebody. */
+  sending: boolean;
+}
+
+export interface SituationsOptions<Machine extends StateMachine> {
+  readonly coverage: Coverage;
+  readonly cluster: () => Cluster<Machine>;
+  /** Whether a node is cut off from a majority at this moment. */
+  readonly isCutOff: (name: string) => boolean;
+  /** How many nodes lead right now. */
+  readonly leadersNow: () => number;
+}
+
+export function watchSituations<Machine extends StateMachine>(options: SituationsOptions<Machine>): Observer {
+  const { coverage } = options;
+  const memories = new Map<string, NodeMemory>();
+  const memoryOf = (name: string): NodeMemory => {
+    let memory = memories.get(name);
+    if (memory === undefined) {
+      memory = { refusals: new Map(), durableIndex: 0, commitIndex: 0, votedInSilence: false, sending: false };
+      memories.set(name, memory);
+    }
+    return memory;
+  };
+
+  function roleChanged(event: Extract<NodeEvent, { type: "roleChanged" }>): void {
+    if (event.role === "leader") {
+      coverage.note("electionWon");
+      if (options.leadersNow() > 1) coverage.note("twoLeaders");
+    }
+    if (event.previous === "candidate" && event.role === "follower") coverage.note("electionLost");
+    if (event.previous === "preCandidate" && event.role === "follower" && event.reason.includes("would not vote"))
+      coverage.note("preVoteLost");
+    if (event.previous !== "leader") return;
+    if (event.reason.includes("higher term") || event.reason.includes("asked for a vote")) coverage.note("leaderDeposed");
+    if (event.reason.includes("no space")) coverage.note("noSpaceLeader");
+    if (event.reason.includes("the disk has not")) coverage.note("slowDiskLeader");
+    if (event.reason.includes("was paused")) coverage.note("pausedLeader");
+  }
+
+  function logEvent(name: string, memory: NodeMemory, event: NodeEvent, raft: Raft | null): void {
+    switch (event.type) {
+      case "logTruncated":
+        coverage.note("logTruncated");
+        if (event.from <= memory.durableIndex) coverage.note("durableTruncated");
+        if (event.previousLast - event.from >= 9) coverage.note("longTruncated");
+        memory.durableIndex = Math.min(memory.durableIndex, event.from - 1);
+        options.cluster().replacing.add(name);
+        break;
+      case "entriesDurable":
+        memory.durableIndex = event.durableIndex;
+        options.cluster().replacing.delete(name);
+        break;
+      case "commitAdvanced":
+        if (raft?.role === "leader" && (raft.termAt(memory.commitIndex + 1) ?? raft.currentTerm) < raft.currentTerm)
+          coverage.note("oldTermCommitted");
+        memory.commitIndex = event.commitIndex;
+        break;
+      case "progressChanged":
+        if (event.state === "probe") coverage.note("probedAgain");
+        if (event.state === "replicate") memory.refusals.delete(event.peer);
+        break;
+      default:
+        break;
+    }
+  }
+
+  return {
+    event(name, event, raft) {
+      const memory = memoryOf(name);
+      switch (event.type) {
+        case "roleChanged":
+          roleChanged(event);
+          break;
+        case "electionTimeout":
+          if (raft?.role === "candidate") coverage.note("electionTimedOut");
+          break;
+        case "voteCast":
+          memory.votedInSilence = true;
+          break;
+        case "voteRefused":
+          if (event.preVote && event.reason === "leaderAlive") coverage.note("preVoteRefusedLeaderAlive");
+          if (event.preVote && event.reason === "logNotUpToDate") coverage.note("preVoteRefusedLog");
+          if (!event.preVote && event.reason === "logNotUpToDate") coverage.note("voteRefusedLog");
+          if (!event.preVote && event.reason === "votedForOther") coverage.note("voteRefusedOther");
+          break;
+        case "quorumLost":
+          coverage.note("leaderLostQuorum");
+          break;
+        case "appendRefused":
+          coverage.note("appendRefused");
+          break;
+        case "snapshotTaken":
+          coverage.note("snapshotTaken");
+          if (options.isCutOff(name)) coverage.note("snapshotWhilePartitioned");
+          break;
+        case "snapshotSending":
+          if (memory.sending) coverage.note("snapshotLeftBehind");
+          memory.sending = true;
+          break;
+        case "snapshotSent":
+          memory.sending = false;
+          coverage.note("snapshotSent");
+          break;
+        case "snapshotInstalled":
+          coverage.note(event.keptSuffix ? "snapshotKeptSuffix" : "snapshotInstalled");
+          break;
+        case "loopLate":
+          coverage.note("loopLate");
+          break;
+        default:
+          logEvent(name, memory, event, raft);
+          break;
+      }
+    },
+    sent(from, _to, message) {
+      if (message.type === "ProposeRequest") coverage.note("forwarded");
+      else if (message.type === "RequestVote" || message.type === "RequestVoteResponse") memoryOf(from).votedInSilence = false;
+    },
+    received(to, from, message) {
+      if (message.type !== "AppendEntriesResponse" || message.success) return;
+      const { refusals } = memoryOf(to);
+      const count = (refusals.get(from) ?? 0) + 1;
+      refusals.set(from, count);
+      if (count === 2) coverage.note("backtrackedTwice");
+    },
+    stopped(name) {
+      const memory = memoryOf(name);
+      if (memory.votedInSilence) coverage.note("voteForgottenByCrash");
+      if (memory.sending) coverage.note("snapshotTransferCut");
+      memories.delete(name);
+    },
+  };
+}
