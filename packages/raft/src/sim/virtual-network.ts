@@ -62,6 +62,7 @@ interface Connection<Note> {
   readonly hello: Hello;
   open: boolean;
   queue: Parcel<Note>[];
+  /** Waiting, or on the way. */
   queuedBytes: number;
   /** Nothing arrives before this: order is kept. */
   lastArrival: Micros;
@@ -287,7 +288,8 @@ export class VirtualNetwork<Note = never> {
     if (!connection.open || connection.queue.length === 0) return;
     const { scheduler } = this.#options;
     const parcels = connection.queue;
-    const bytes = connection.queuedBytes;
+    let bytes = 0;
+    for (const { payload } of parcels) bytes += payload.length;
     connection.queue = [];
     const arrival = Math.max(connection.lastArrival, scheduler.now() + this.#delay());
     connection.lastArrival = arrival;

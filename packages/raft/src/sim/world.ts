@@ -151,6 +151,11 @@ export class World<Machine extends StateMachine, State> {
     });
   }
 
+  /** The time of the world. */
+  get now(): Micros {
+    return this.#scheduler.now();
+  }
+
   /** Goes through the whole plan. Throws a `Finding` at the first wrong thing. */
   run(): RunReport {
     try {

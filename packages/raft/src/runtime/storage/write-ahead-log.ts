@@ -426,11 +426,17 @@ export class WriteAheadLog {
     }
     const header = encodeSegmentHeader({ ...owner, ...place, durableThrough: this.#durableThrough, groups });
     const { file, size } = yield* this.#takePrepared(length + needed);
-    yield* perform((done) => file.write(0, header, done));
-    for (const { position: at, bytes } of body) yield* perform((done) => file.write(at, bytes, done));
-    yield* perform((done) => file.sync(done));
     const path = segmentPath(id);
-    yield* perform((done) => this.#disk.rename(TEMPORARY, path, done));
+    try {
+      yield* perform((done) => file.write(0, header, done));
+      for (const { position: at, bytes } of body) yield* perform((done) => file.write(at, bytes, done));
+      yield* perform((done) => file.sync(done));
+      yield* perform((done) => this.#disk.rename(TEMPORARY, path, done));
+    } catch (error) {
+      // Begun anew with a fresh file: after a failed sync nobody can say what of this one is on the disk.
+      yield* perform((done) => file.close(() => this.#disk.remove(TEMPORARY, () => done(null))));
+      throw error;
+    }
     yield* perform((done) => this.#disk.syncDirectory(LOG_FOLDER, done));
     const before = this.#active;
     if (before !== null) {

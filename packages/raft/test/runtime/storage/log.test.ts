@@ -405,6 +405,28 @@ describe("errors of the disk", () => {
     expect(open(disk).found.entries.length).toBe(index);
   });
 
+  test("no space when the next segment, which was ready, gets its header: it is begun anew, not taken for somebody else's", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    let index = 0;
+    const append = (): void => {
+      index += 1;
+      log.append(state(1), [entry(index, 1, new Uint8Array(9000).fill(1))]);
+    };
+    while (!disk.operations.some(({ kind, path }) => kind === "open" && path.endsWith("prepared.tmp") && index > 1)) append();
+    for (let more = 0; more < 2; more += 1) append();
+    disk.before = ({ kind, path }) => (kind === "write" && path.endsWith(".tmp") ? "ENOSPC" : null);
+    while (log.errors.length === 0) append();
+    expect(log.errors).toEqual(["ENOSPC"]);
+    log.clock.timers.shift()?.();
+    expect(log.errors).toEqual(["ENOSPC", "ENOSPC"]);
+    disk.before = () => null;
+    log.clock.timers.shift()?.();
+    expect(log.errors).toEqual(["ENOSPC", "ENOSPC"]);
+    expect(log.durable.at(-1)).toBe(index);
+    expect(open(disk).found.entries.length).toBe(index);
+  });
+
   test("an error while reading is no end of the log (WAL14)", () => {
     const { disk, path } = threeBatches();
     const short = disk.copy();
