@@ -11,14 +11,30 @@ export class DecodeError extends Error {
 
 const HIGH = 2 ** 32;
 
+// Byte by byte: a DataView for every small message would cost more than the message.
+
+function put32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+/** The place was checked by whoever asks. */
+function get32(bytes: Uint8Array, at: number): number {
+  return (byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)) >>> 0;
+}
+
+function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] ?? 0;
+}
+
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -33,7 +49,6 @@ export class ByteWriter {
       const bigger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
       bigger.set(this.#bytes.subarray(0, at));
       this.#bytes = bigger;
-      this.#view = new DataView(bigger.buffer);
     }
     return at;
   }
@@ -45,24 +60,26 @@ export class ByteWriter {
 
   u16(value: number): void {
     const at = this.#grow(2);
-    this.#view.setUint16(at, value, true);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
   }
 
   u32(value: number): void {
     const at = this.#grow(4);
-    this.#view.setUint32(at, value, true);
+    put32(this.#bytes, at, value);
   }
 
   /** A safe integer, not negative. */
   u64(value: number): void {
     const at = this.#grow(8);
-    this.#view.setUint32(at, value % HIGH, true);
-    this.#view.setUint32(at + 4, Math.floor(value / HIGH), true);
+    put32(this.#bytes, at, value);
+    put32(this.#bytes, at + 4, Math.floor(value / HIGH));
   }
 
   big64(value: bigint): void {
     const at = this.#grow(8);
-    this.#view.setBigUint64(at, value, true);
+    put32(this.#bytes, at, Number(value & 0xffffffffn));
+    put32(this.#bytes, at + 4, Number((value >> 32n) & 0xffffffffn));
   }
 
   raw(bytes: Uint8Array): void {
@@ -92,13 +109,11 @@ export class ByteWriter {
 
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at: number;
   readonly #end: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = start;
     this.#end = end;
   }
@@ -120,26 +135,28 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true);
+    const at = this.#take(2);
+    return byteAt(this.#bytes, at) | (byteAt(this.#bytes, at + 1) << 8);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return get32(this.#bytes, this.#take(4));
   }
 
   u64(): number {
     const at = this.#take(8);
-    const high = this.#view.getUint32(at + 4, true);
+    const high = get32(this.#bytes, at + 4);
     if (high > 0x1fffff) throw new DecodeError(`holds a number at ${at} that is above 2^53`);
-    return high * HIGH + this.#view.getUint32(at, true);
+    return high * HIGH + get32(this.#bytes, at);
   }
 
   big64(): bigint {
-    return this.#view.getBigUint64(this.#take(8), true);
+    const at = this.#take(8);
+    return (BigInt(get32(this.#bytes, at + 4)) << 32n) | BigInt(get32(this.#bytes, at));
   }
 
   /** 0 or 1. */

@@ -17,7 +17,7 @@ import { RaftLog } from "./log.js";
 import type { Message } from "./message.js";
 import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
-import type { Output, PersistBatch, SnapshotMetadata } from "./output.js";
+import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.js";
 import type { Progress } from "./progress.js";
 import { isVoter } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
@@ -207,36 +207,30 @@ export class Raft {
   /** Everything to be done now. Each effect is given once. */
   take(): Output {
     const state = this.#state;
-    const gathered = this.#enter(state.now, () => {
-      if (startReadRound(state)) {
-        broadcastHeartbeat(state);
-        confirmReads(state);
-      }
-      if (state.effects.replicate) {
-        state.effects.replicate = false;
-        replicate(state);
-      }
-      const persist = takeBatch(state);
-      const committed = takeCommitted(state);
-      checkIndexes(state);
-      return { persist, committed };
-    });
-    const { events, readsReady, readsFailed, proposeResponses, snapshotReads, snapshotWrites } = state.effects;
-    const messages = state.outbox.ready;
-    state.effects = noEffects();
-    state.outbox.ready = [];
-    if (gathered === null) return { ...EMPTY_OUTPUT, events };
-    return {
-      ...gathered,
+    const gathered = this.#enter(state.now, gather);
+    const { effects } = state;
+    if (gathered === null) {
+      const { events } = effects;
+      state.effects = noEffects();
+      state.outbox.ready = [];
+      return { ...EMPTY_OUTPUT, events };
+    }
+    const messages = state.outbox.ready.length === 0 ? NO_MESSAGES : state.outbox.ready;
+    if (messages.length > 0) state.outbox.ready = [];
+    const output: Output = {
+      persist: gathered.persist,
       messages,
-      readsReady,
-      readsFailed,
-      proposeResponses,
-      snapshotReads,
-      snapshotWrites,
-      events,
+      committed: gathered.committed,
+      readsReady: effects.readsReady,
+      readsFailed: effects.readsFailed,
+      proposeResponses: effects.proposeResponses,
+      snapshotReads: effects.snapshotReads,
+      snapshotWrites: effects.snapshotWrites,
+      events: effects.events,
       deadline: deadlineOf(state),
     };
+    state.effects = noEffects();
+    return output;
   }
 
   // ---- Looking ----
@@ -335,6 +329,8 @@ export class Raft {
 
 const NO_PROGRESS: ReadonlyMap<MemberId, Progress> = new Map();
 
+const NO_MESSAGES: readonly Envelope[] = [];
+
 const EMPTY_OUTPUT: Output = {
   persist: null,
   messages: [],
@@ -358,6 +354,22 @@ function noEffects(): Effects {
     snapshotWrites: [],
     replicate: false,
   };
+}
+
+/** What a turn leaves to be done, in the order of what follows from what. */
+function gather(state: RaftState): { readonly persist: PersistBatch | null; readonly committed: readonly Entry[] } {
+  if (startReadRound(state)) {
+    broadcastHeartbeat(state);
+    confirmReads(state);
+  }
+  if (state.effects.replicate) {
+    state.effects.replicate = false;
+    replicate(state);
+  }
+  const persist = takeBatch(state);
+  const committed = takeCommitted(state);
+  checkIndexes(state);
+  return { persist, committed };
 }
 
 /** Everything that must become durable with this turn, as one batch; null when there is nothing. */

@@ -278,10 +278,11 @@ export class Clients<Machine extends StateMachine, State> {
   // ---- Keeping account ----
 
   #recorder(client: Client, operation: ClientOperation<Machine>, call: Micros): (output: unknown, end: Micros | null) => void {
-    const { process } = client;
+    // Taken now: the client may be another process when this one ends.
+    const own = client.process;
     const { f, key = null, input = null } = operation;
     return (output, end) => {
-      this.history.push({ process, f, key, input, output, call, return: end });
+      this.history.push({ process: own, f, key, input, output, call, return: end });
       if (end === null) client.process = this.#newProcess();
     };
   }

@@ -4,8 +4,8 @@
  * what Raft promises on a disk that lies.
  */
 import type { Incident } from "./plan.js";
-import { SECTOR_BYTES } from "./platter-content.js";
 import type { Platter } from "./platter.js";
+import { SECTOR_BYTES } from "./platter-content.js";
 import type { SeededRandom } from "./random.js";
 
 type Damage = Extract<Incident, { kind: "damage" }>;

@@ -1,7 +1,7 @@
 /**
  * @quorate/raft/sim: whole clusters in one thread. `World` runs one from a plan; the virtual ports can also be used alone.
  */
-export { type ClientsOptions, type Contact } from "./clients.js";
+export type { ClientsOptions, Contact } from "./clients.js";
 export type { Member, Note, Observer } from "./cluster.js";
 export { Coverage, SITUATIONS, type Situation } from "./coverage.js";
 export { drawPlan, type Incident, type Plan, type PlanLimits } from "./plan.js";

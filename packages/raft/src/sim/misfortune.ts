@@ -237,7 +237,9 @@ export class Misfortune<Machine extends StateMachine> {
     const [left, right] = [0, 1].map((side) => cluster.members.filter(({ place }) => sides[place] === side));
     if (left === undefined || right === undefined || left.length === 0 || right.length === 0) return;
     const names = (members: readonly Member<Machine>[]): string => members.map(({ name }) => name).join(", ");
-    told(`${names(left)} | ${names(right)}: ${oneWay ? "nothing passes from left to right" : "cut apart"} for ${Math.round(lasts / 1000)} ms`);
+    told(
+      `${names(left)} | ${names(right)}: ${oneWay ? "nothing passes from left to right" : "cut apart"} for ${Math.round(lasts / 1000)} ms`,
+    );
     if (oneWay) coverage.note("oneWayCut");
     const most = Math.max(left.length, right.length);
     const majority = Math.floor(cluster.members.length / 2) + 1;

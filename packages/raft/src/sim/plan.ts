@@ -7,8 +7,8 @@
  * not always hide what a rare one would show.
  */
 import type { Micros } from "../core/types.js";
-import { FAIR_WEATHER, type NetworkWeather } from "./virtual-network.js";
 import { SeededRandom } from "./random.js";
+import { FAIR_WEATHER, type NetworkWeather } from "./virtual-network.js";
 
 const SECOND = 1_000_000;
 
@@ -39,7 +39,13 @@ export type Incident = At &
     | { readonly kind: "slowDisk"; readonly node: number; readonly extra: Micros; readonly lasts: Micros }
     | { readonly kind: "fullDisk"; readonly node: number; readonly lasts: Micros }
     | { readonly kind: "failSync" | "failWrite"; readonly node: number; readonly down: Micros }
-    | { readonly kind: "badReads"; readonly node: number; readonly failing: number; readonly short: number; readonly down: Micros }
+    | {
+        readonly kind: "badReads";
+        readonly node: number;
+        readonly failing: number;
+        readonly short: number;
+        readonly down: Micros;
+      }
     | {
         readonly kind: "damage";
         readonly node: number;
@@ -210,7 +216,11 @@ function drawIncidents(
   const incidents: Incident[] = [];
   // Most often the cluster is founded in peace.
   const peace = random.chance(700) ? Math.min(2 * SECOND, Math.floor(stormMicros / 4)) : 0;
-  for (let at = peace + random.between(0, 2 * gap); at < stormMicros; at += random.between(Math.floor(gap / 4), Math.floor((gap * 7) / 4))) {
+  for (
+    let at = peace + random.between(0, 2 * gap);
+    at < stormMicros;
+    at += random.between(Math.floor(gap / 4), Math.floor((gap * 7) / 4))
+  ) {
     const kind = weighted(random, kinds);
     const incident = drawIncident(random, kind, at, { nodes, electionMicros, spoilable });
     if (incident !== null) incidents.push(incident);

@@ -270,9 +270,7 @@ function digestOf(entry: Entry): number {
 /** Every quorum of one meets every quorum of the other: they share a set of voters, or one differs by a single voter. */
 function quorumsMeet(one: Configuration, other: Configuration): boolean {
   const sets = (configuration: Configuration): readonly (readonly MemberId[])[] =>
-    configuration.votersOutgoing.length === 0
-      ? [configuration.voters]
-      : [configuration.voters, configuration.votersOutgoing];
+    configuration.votersOutgoing.length === 0 ? [configuration.voters] : [configuration.voters, configuration.votersOutgoing];
   return sets(one).some((left) =>
     sets(other).some((right) => {
       const union = new Set([...left, ...right]);

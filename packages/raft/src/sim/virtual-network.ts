@@ -228,8 +228,7 @@ export class VirtualNetwork<Note = never> {
       });
     };
     if (to === undefined || !to.alive) return again("nobody listens there", true);
-    if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address))
-      return again("no answer", false);
+    if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address)) return again("no answer", false);
     const hello = from.handler?.hello();
     if (hello === undefined) return;
     const connection: Connection<Note> = {

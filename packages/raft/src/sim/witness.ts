@@ -83,7 +83,8 @@ export class Witness<Machine extends StateMachine> {
       const before = this.order[place - 1];
       if (before === undefined ? place !== 0 : before.index >= entry.index)
         this.#complain(`${name} applied index ${entry.index} after index ${before?.index ?? "nothing"} of another node`);
-      if (this.#placeOf.has(operation)) this.#complain(`operation ${operation} is in the log twice, again at index ${entry.index}`);
+      if (this.#placeOf.has(operation))
+        this.#complain(`operation ${operation} is in the log twice, again at index ${entry.index}`);
       const chain = chained(before?.chain ?? 0, digest);
       this.order.push({
         index: entry.index,
