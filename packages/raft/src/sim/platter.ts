@@ -218,7 +218,7 @@ export class Platter {
             "sync",
             () => {
               if (code !== null) content.failSync(random);
-              else if (this.#options.ignoresSync?.(path) !== true) content.sync();
+              else if (this.#options.ignoresSync?.(this.#nameOf(content)) !== true) content.sync();
               return code;
             },
             done,
@@ -325,6 +325,12 @@ export class Platter {
         later("unlock", "", () => null, done);
       },
     };
+  }
+
+  /** A file that was renamed while it was open has its new name. */
+  #nameOf(content: Content): string {
+    for (const [path, each] of this.#names) if (each === content) return path;
+    return "";
   }
 
   /** Whether trouble strikes this operation, and how. */

@@ -2,7 +2,7 @@
  * A workload to begin with: a handful of registers, read, written and compared-and-swapped by all clients at once. Every value is
  * written once, so a value tells which write it came from; each write answers with the value it replaced.
  */
-import { casRegisterModel, type Model, type RegisterState } from "../check/index.js";
+import { casRegisterModel, type RegisterState } from "../check/index.js";
 import { ByteReader, ByteWriter } from "../core/bytes.js";
 import type { CommittedEntry, StateMachine } from "../runtime/state-machine.js";
 import type { SeededRandom } from "./random.js";
@@ -69,7 +69,7 @@ function command(kind: number, key: number, expected: number, value: number, fil
 export const registers: Workload<Registers, RegisterState> = {
   name: "registers",
   stateMachine: () => new Registers(),
-  model: casRegisterModel({ initial: 0 }) as Model<RegisterState>,
+  model: casRegisterModel({ initial: 0 }),
   operation(random: SeededRandom, { number }: ClientView): ClientOperation<Registers> {
     const key = random.below(KEYS);
     const kind = random.below(10);
