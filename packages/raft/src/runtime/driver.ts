@@ -16,6 +16,7 @@ import type { NodeEvent } from "./node.js";
 import type { Clock, DiskError, TimerHandle } from "./ports.js";
 import { notExecuted, type Proposal, type Proposals } from "./proposals.js";
 import type { Read, Reads } from "./reads.js";
+import { readTimedOut } from "./requests.js";
 import type { SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
 
@@ -364,7 +365,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     const { proposals, reads } = this.#parts;
     this.#blocked = false;
     proposals.expire(now);
-    reads.expire(now, () => notExecuted("timeout", "timeoutMs went by before the read could be confirmed"));
+    reads.expire(now, readTimedOut);
     reads.retry(now, this.#parts.electionMicros / 2);
     const stalledSince = this.#log?.oldestUnfinishedSince ?? null;
     if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros) {

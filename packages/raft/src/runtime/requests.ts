@@ -6,7 +6,7 @@
  * Every `settle` is called exactly once: before the call returns (a refusal), by the driver, by the deadline, or when the
  * node is closed or fails.
  */
-import type { Index } from "../core/types.js";
+import type { Index, Micros } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import type { Consistency, ProposeResult } from "./node.js";
@@ -42,8 +42,12 @@ export function submitProposal<Machine extends StateMachine>(
     term: 0,
     next: null,
   };
-  if (behind.running === null) behind.proposals.add(proposal);
-  else behind.running.driver.propose(proposal);
+  if (behind.running === null) {
+    behind.proposals.add(proposal);
+    expireUndriven(behind, proposal.expiresAt);
+  } else {
+    behind.running.driver.propose(proposal);
+  }
   return (code) => behind.proposals.abandon(proposal, code);
 }
 
@@ -84,10 +88,29 @@ export function submitRead<Machine extends StateMachine>(
       else settle(null, now.host.machine);
     },
   };
-  if (running !== null) running.driver.read(read, atLeast);
-  else if (atLeast === null) reads.addLinearizable(read);
-  else reads.addAtLeast(read, atLeast);
+  if (running !== null) {
+    running.driver.read(read, atLeast);
+  } else {
+    if (atLeast === null) reads.addLinearizable(read);
+    else reads.addAtLeast(read, atLeast);
+    expireUndriven(behind, read.expiresAt);
+  }
   return () => reads.abandon(read, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+}
+
+/** Until the cluster is founded there is no driver to look at deadlines. */
+function expireUndriven<Machine extends StateMachine>(behind: NodeBehind<Machine>, at: Micros): void {
+  const { clock, proposals, reads } = behind;
+  clock.setTimer(at, () => {
+    const now = clock.now();
+    proposals.expire(now);
+    reads.expire(now, readTimedOut);
+  });
+}
+
+/** A read that could not be confirmed in time was not made. */
+export function readTimedOut(): RaftError {
+  return notExecuted("timeout", "timeoutMs went by before the read could be confirmed");
 }
 
 /** Why nothing can be asked of this node now; null when it can. */
