@@ -1,5 +1,6 @@
 /**
- * @quorate/raft/sim: whole clusters in one thread. `World` runs one from a plan; the virtual ports can also be used alone.
+ * @quorate/raft/sim: whole clusters in one thread. `simulate` runs a workload of yours through many seeds; `World` runs one
+ * plan; the virtual ports can also be used alone.
  */
 export type { ClientsOptions, Contact } from "./clients.js";
 export type { Member, Note, Observer } from "./cluster.js";
@@ -9,6 +10,16 @@ export { type DiskTrouble, Platter, type PlatterOptions } from "./platter.js";
 export { SeededRandom } from "./random.js";
 export { Registers, registers } from "./registers.js";
 export { Scheduler } from "./scheduler.js";
+export { type Shrunk, shrink } from "./shrink.js";
+export {
+  explainFinding,
+  runPlan,
+  type SimulationFailure,
+  type SimulationOptions,
+  type SimulationResult,
+  simulate,
+  tellPlan,
+} from "./simulate.js";
 export { VirtualClock } from "./virtual-clock.js";
 export { FAIR_WEATHER, type NetworkWeather, VirtualNetwork, type VirtualNetworkOptions } from "./virtual-network.js";
 export type { ClientOperation, ReadOperation, Workload, WriteOperation } from "./workload.js";

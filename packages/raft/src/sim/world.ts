@@ -199,7 +199,7 @@ export class World<Machine extends StateMachine, State> {
     const least = Math.floor(members.length / 2) + 1;
     const core = this.#shuffled(whole).slice(0, Math.max(least, Math.min(whole.length, least + this.#plan.coreExtra)));
     const outsiders = whole.filter((member) => !core.includes(member));
-    this.#told(`calm: ${core.map(({ name }) => name).join(", ")} are healed, the others are ${this.#plan.outsiders}`);
+    this.#told(`calm; healed: ${core.map(({ name }) => name).join(", ")}; the others are ${this.#plan.outsiders}`);
     const restore = outsiders.map((member) => this.#exclude(member));
     for (const member of core) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(core));
