@@ -4,6 +4,7 @@ import { openServer } from "../services/index.js";
 import { dev } from "./dev.js";
 import { type Actions, run } from "./program.js";
 import { serve } from "./serve.js";
+import { simulateCommand } from "./simulate/simulate.js";
 import { status } from "./status.js";
 
 /** Resolves at the first signal to stop; a second one ends the process without waiting. */
@@ -34,6 +35,11 @@ function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** Over the line that is there; an empty one clears it. */
+function redrawLine(line: string): void {
+  process.stdout.write(`\r\x1b[K${line.slice(0, process.stdout.columns - 1)}`);
+}
+
 function printError(line: string): void {
   process.stderr.write(`${line}\n`);
 }
@@ -53,6 +59,12 @@ const actions: Actions = {
   },
   dev: (plan) => dev(plan, { print: printLine, stopRequested: stopSignal() }),
   status: (endpoints, timeoutMs) => status(endpoints, timeoutMs, printLine),
+  simulate: (settings) =>
+    simulateCommand(settings, {
+      print: printLine,
+      redraw: process.stdout.isTTY ? redrawLine : null,
+      stopRequested: stopSignal(),
+    }),
 };
 
 for (const stream of [process.stdout, process.stderr]) {

@@ -3,16 +3,19 @@
  * doing it. Every failure ends here as one sentence on standard error and an exit code.
  */
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { Command, CommanderError } from "commander";
 import { type DevPlan, type DevWords, devPlan } from "./dev-plan.js";
 import { describeFailure, type ExitCode } from "./failure.js";
 import { type ServeSettings, type ServeWords, serveSettings } from "./serve-options.js";
+import { type SimulateSettings, type SimulateWords, simulateSettings } from "./simulate/settings.js";
 import { parseEndpoints, parseWhole } from "./values.js";
 
 export interface Actions {
   readonly serve: (settings: ServeSettings, jsonStatus: boolean) => Promise<ExitCode>;
   readonly dev: (plan: DevPlan) => Promise<ExitCode>;
   readonly status: (endpoints: readonly string[], timeoutMs: number) => Promise<ExitCode>;
+  readonly simulate: (settings: SimulateSettings) => Promise<ExitCode>;
 }
 
 export interface Output {
@@ -65,6 +68,7 @@ function build(actions: Actions, output: Output, ended: (code: ExitCode) => void
   addServe(program, actions, ended);
   addDev(program, actions, ended);
   addStatus(program, actions, ended);
+  addSimulate(program, actions, ended);
   return program;
 }
 
@@ -116,6 +120,25 @@ function addStatus(program: Command, actions: Actions, ended: (code: ExitCode) =
           parseWhole("--timeout-ms", words.timeoutMs, 1, 600_000),
         ),
       ),
+    );
+}
+
+function addSimulate(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  program
+    .command("simulate")
+    .description("Torture whole clusters of this code in one thread each. Exits with 1 if something is found.")
+    .option("--seeds <n>", "how many runs (default: 100, or as many as fit into --minutes)")
+    .option("--minutes <n>", "run for so long")
+    .option("--seed <n>", "run this one seed")
+    .option("--first-seed <n>", "the first seed; the others follow (default: drawn, and printed)")
+    .option("--nodes <n>", "nodes of each cluster, 1 to 7 (default: drawn for each seed)")
+    .option("--jobs <n>", "how many threads (default: one a core)")
+    .option("--workload <name>", "what is replicated: registers", "registers")
+    .option("--coverage", "show which rare situations came how often; with 1,000 runs and more, fail where one never did")
+    .option("--out <directory>", "where a finding is written", "quorate-findings")
+    .option("--replay <file>", "play the plan in this file, and tell what happens")
+    .action(async (words: SimulateWords) =>
+      ended(await actions.simulate(simulateSettings(words, () => Date.now() % 2 ** 40, availableParallelism()))),
     );
 }
 

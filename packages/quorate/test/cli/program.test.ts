@@ -4,6 +4,7 @@ import type { DevPlan } from "../../src/cli/dev-plan.js";
 import { CommandFailure } from "../../src/cli/failure.js";
 import { run } from "../../src/cli/program.js";
 import type { ServeSettings } from "../../src/cli/serve-options.js";
+import type { SimulateSettings } from "../../src/cli/simulate/settings.js";
 
 interface Said {
   code: number;
@@ -12,10 +13,11 @@ interface Said {
   served: { settings: ServeSettings; jsonStatus: boolean }[];
   planned: DevPlan[];
   asked: { endpoints: readonly string[]; timeoutMs: number }[];
+  simulated: SimulateSettings[];
 }
 
 async function say(words: readonly string[], serveThrows?: unknown): Promise<Said> {
-  const said: Said = { code: -1, out: "", error: "", served: [], planned: [], asked: [] };
+  const said: Said = { code: -1, out: "", error: "", served: [], planned: [], asked: [], simulated: [] };
   said.code = await run(
     words,
     {
@@ -31,6 +33,10 @@ async function say(words: readonly string[], serveThrows?: unknown): Promise<Sai
       status: async (endpoints, timeoutMs) => {
         said.asked.push({ endpoints, timeoutMs });
         return 1;
+      },
+      simulate: async (settings) => {
+        said.simulated.push(settings);
+        return 0;
       },
     },
     {
@@ -53,7 +59,7 @@ describe("the commands", () => {
     const help = await say(["--help"]);
     expect(help.code).toBe(0);
     expect(help.error).toBe("");
-    for (const word of ["serve", "dev", "status", "Examples:"]) expect(help.out).toContain(word);
+    for (const word of ["serve", "dev", "status", "simulate", "Examples:"]) expect(help.out).toContain(word);
     const serveHelp = await say(["serve", "--help"]);
     expect(serveHelp.code).toBe(0);
     for (const option of [
@@ -72,6 +78,28 @@ describe("the commands", () => {
     ]) {
       expect(serveHelp.out).toContain(option);
     }
+  });
+
+  it("simulate: as many seeds as asked for, or one, or as long as asked for", async () => {
+    const plain = await say(["simulate", "--jobs", "2", "--first-seed", "7"]);
+    expect(plain.simulated).toMatchObject([{ seeds: 100, minutes: null, firstSeed: 7, nodes: null, jobs: 2, coverage: false }]);
+    const one = await say(["simulate", "--seed", "42", "--nodes", "5"]);
+    expect(one.simulated).toMatchObject([{ seeds: 1, firstSeed: 42, nodes: 5 }]);
+    const long = await say(["simulate", "--minutes", "60", "--coverage"]);
+    expect(long.simulated).toMatchObject([{ seeds: null, minutes: 60, coverage: true }]);
+    expect(long.simulated[0]?.firstSeed).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [["--seed", "1", "--minutes", "2"], /--seed runs that one seed: leave out/],
+    [["--nodes", "8"], /--nodes is "8": it must be a whole number from 1 to 7/],
+    [["--seeds", "none"], /--seeds is "none"/],
+    [["--workload", "queues"], /--workload is "queues": it must be one of/],
+    [["--jobs", "0"], /--jobs is "0"/],
+  ])("simulate %j makes no sense", async (words, sentence) => {
+    const said = await say(["simulate", ...words]);
+    expect(said).toMatchObject({ code: 2, simulated: [] });
+    expect(said.error).toMatch(sentence);
   });
 
   it("--version prints the version alone", async () => {
@@ -213,7 +241,15 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
     [["status", "--timeout-ms", "0"], '--timeout-ms is "0": it must be a whole number from 1 to 600000'],
   ])("%j", async (words, sentence) => {
     const said = await say(words);
-    expect(said).toEqual({ code: 2, out: "", error: `quorate: ${sentence}\n`, served: [], planned: [], asked: [] });
+    expect(said).toEqual({
+      code: 2,
+      out: "",
+      error: `quorate: ${sentence}\n`,
+      served: [],
+      planned: [],
+      asked: [],
+      simulated: [],
+    });
   });
 
   it("no command at all: the help, on standard error", async () => {

@@ -52,6 +52,8 @@ interface Pending<Machine extends StateMachine> {
   readonly expiresAt: Micros;
   /** It should have been settled at the last look. */
   late: boolean;
+  /** The client has gone on; the node still owes an answer. */
+  givenUp: boolean;
   readonly gone: () => void;
 }
 
@@ -118,6 +120,7 @@ export class Clients<Machine extends StateMachine, State> {
     this.#active = false;
   }
 
+  /** Somebody waits for an answer. */
   get busy(): boolean {
     return this.#pending.size > 0;
   }
@@ -127,7 +130,7 @@ export class Clients<Machine extends StateMachine, State> {
     for (const pending of [...this.#pending]) {
       if (pending.contact.host !== host) continue;
       this.#pending.delete(pending);
-      pending.gone();
+      if (!pending.givenUp) pending.gone();
     }
   }
 
@@ -218,9 +221,9 @@ export class Clients<Machine extends StateMachine, State> {
         unknown();
       }
     };
-    const pending = this.#expect(contact, plan.timeoutMs, unknown);
+    const pending = this.#expect(client, contact, unknown);
     submitProposal(contact.host, command, plan.timeoutMs, (error, result) => {
-      if (this.#pending.delete(pending)) settle(error, result);
+      if (this.#pending.delete(pending) && !pending.givenUp) settle(error, result);
     });
   }
 
@@ -231,9 +234,9 @@ export class Clients<Machine extends StateMachine, State> {
     const consistency = read.consistency ?? "linearizable";
     const call = scheduler.now();
     const floor = this.#seen;
-    const pending = this.#expect(contact, plan.timeoutMs, again);
+    const pending = this.#expect(client, contact, again);
     submitRead(contact.host, consistency, plan.timeoutMs, (error, machine) => {
-      if (!this.#pending.delete(pending)) return;
+      if (!this.#pending.delete(pending) || pending.givenUp) return;
       if (machine === null) {
         coverage.note(error?.code === "overloaded" ? "overloaded" : "readRefused");
         return again();
@@ -262,9 +265,9 @@ export class Clients<Machine extends StateMachine, State> {
   #readOwn(client: Client, contact: Contact<Machine>, again: () => void): void {
     const { plan } = this.#options;
     const { lastIndex } = client;
-    const pending = this.#expect(contact, plan.timeoutMs, again);
+    const pending = this.#expect(client, contact, again);
     submitRead(contact.host, { atLeast: lastIndex }, plan.timeoutMs, (_error, machine) => {
-      if (!this.#pending.delete(pending)) return;
+      if (!this.#pending.delete(pending) || pending.givenUp) return;
       if (machine !== null) this.#checkAtLeast(contact, machine, lastIndex);
       again();
     });
@@ -287,9 +290,24 @@ export class Clients<Machine extends StateMachine, State> {
     };
   }
 
-  #expect(contact: Contact<Machine>, timeoutMs: number, gone: () => void): Pending<Machine> {
-    const pending = { contact, expiresAt: contact.host.clock.now() + timeoutMs * 1000, late: false, gone };
+  /** What a client waits for. It has a clock of its own, and does not wait for ever for a node that stands still. */
+  #expect(client: Client, contact: Contact<Machine>, gone: () => void): Pending<Machine> {
+    const { plan, scheduler } = this.#options;
+    const { timeoutMs } = plan;
+    const pending: Pending<Machine> = {
+      contact,
+      expiresAt: contact.host.clock.now() + timeoutMs * 1000,
+      late: false,
+      givenUp: false,
+      gone,
+    };
     this.#pending.add(pending);
+    scheduler.schedule(2 * timeoutMs * 1000, () => {
+      if (!this.#pending.has(pending)) return;
+      pending.givenUp = true;
+      client.contact += 1;
+      gone();
+    });
     return pending;
   }
 
