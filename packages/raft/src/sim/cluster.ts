@@ -110,7 +110,12 @@ export class Cluster<Machine extends StateMachine> {
       freshlyDamaged: false,
       spoilt: null,
     }));
-    for (const member of this.members) member.platter.onTrouble = (what) => this.#troubled(member, what);
+    for (const member of this.members) {
+      member.platter.onTrouble = (what) => this.#troubled(member, what);
+      member.platter.onRemoved = (path) => {
+        if (path.endsWith(".segment")) options.coverage.note("segmentsPurged");
+      };
+    }
     network.onDelivered = (_from, to, note) => {
       const name = to.slice(0, to.indexOf(":"));
       for (const observer of options.observers) observer.received?.(name, note.from, note.message);

@@ -93,8 +93,10 @@ export interface Plan {
   /** For each node, by how many millionths its clock is fast. */
   readonly drift: readonly number[];
   readonly clients: PlannedClients;
-  /** How long misfortune lasts. */
+  /** How long misfortune lasts, at most … */
   readonly stormMicros: Micros;
+  /** … and after how many events it ends in any case, so that no run takes much longer than another. */
+  readonly stormEvents: number;
   readonly incidents: readonly Incident[];
   /** How many nodes make the core that is healed first when the storm is over, and what the others are meanwhile. */
   readonly coreExtra: number;
@@ -104,7 +106,7 @@ export interface Plan {
 export interface PlanLimits {
   /** Default: drawn, from 1 to 7. */
   readonly nodes?: number;
-  /** Default: drawn, about 10 s. */
+  /** Default: drawn, 10 to 60 s; most storms end earlier, by the number of their events. */
   readonly stormMicros?: Micros;
   /** Only these kinds of incidents. Default: all. */
   readonly kinds?: readonly IncidentKind[];
@@ -137,7 +139,7 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
   const options = drawOptions(random);
   const electionMicros = options.electionTimeoutMs * 1000;
-  const stormMicros = limits.stormMicros ?? random.between(6 * SECOND, 16 * SECOND);
+  const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
   return {
     seed,
     nodes,
@@ -147,6 +149,7 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     drift: drawDrift(random, nodes),
     clients: drawClients(random),
     stormMicros,
+    stormEvents: random.between(15_000, 28_000),
     incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),
     coreExtra: random.below(1 + nodes),
     outsiders: random.pick(["down", "cut", "paused"] as const) ?? "down",
@@ -187,10 +190,10 @@ function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
 }
 
 function drawClients(random: SeededRandom): PlannedClients {
-  const pauseHigh = random.pick([5000, 20_000, 60_000, 200_000]) ?? 60_000;
+  const pauseHigh = random.pick([20_000, 40_000, 60_000, 60_000, 120_000]) ?? 60_000;
   return {
-    count: random.between(1, 10),
-    pauseLow: random.between(100, 1000),
+    count: random.between(2, 10),
+    pauseLow: random.between(100, 4000),
     pauseHigh,
     timeoutMs: random.pick([300, 1000, 2000, 2000]) ?? 2000,
     restlessPerMille: random.pick([20, 300, 1000]) ?? 300,
@@ -209,10 +212,12 @@ function drawIncidents(
   { nodes, stormMicros, electionMicros, kinds: allowed }: StormLimits,
 ): readonly Incident[] {
   const chosen = allowed.filter(() => random.chance(600));
+  // Nearly every run has crashes: what else befalls it should meet recovery too.
+  if (!chosen.includes("powerLoss") && allowed.includes("powerLoss") && random.chance(900)) chosen.push("powerLoss");
   const kinds = chosen.length === 0 ? allowed.slice(0, 1) : chosen;
   // Only a minority may ever lose what it promised; and then it is out for good.
   const spoilable = shuffled(random, nodes).slice(0, Math.floor((nodes - 1) / 2));
-  const gap = random.pick([200_000, 500_000, 1_000_000, 2_500_000]) ?? SECOND;
+  const gap = random.pick([200_000, 400_000, 800_000, 1_600_000]) ?? SECOND;
   const incidents: Incident[] = [];
   // Most often the cluster is founded in peace.
   const peace = random.chance(700) ? Math.min(2 * SECOND, Math.floor(stormMicros / 4)) : 0;

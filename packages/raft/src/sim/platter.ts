@@ -80,6 +80,8 @@ export class Platter {
   before: ((kind: OperationKind, path: string) => DiskErrorCode | null) | null = null;
   /** Told of every trouble that struck. */
   onTrouble: ((what: keyof DiskTrouble, path: string) => void) | null = null;
+  /** Told of every file that a process removed. */
+  onRemoved: ((path: string) => void) | null = null;
   trouble: DiskTrouble = { ...NO_TROUBLE };
   /** Operations asked for so far. */
   operations = 0;
@@ -299,6 +301,7 @@ export class Platter {
       remove: (path, done) => {
         const body = (): DiskErrorCode | null => {
           if (!this.#names.has(path)) return "ENOENT";
+          this.onRemoved?.(path);
           change(path, [path, null]);
           return null;
         };

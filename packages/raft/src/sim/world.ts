@@ -187,7 +187,7 @@ export class World<Machine extends StateMachine, State> {
     for (const member of this.#cluster.members) this.#cluster.startAfter(member, this.#chance.below(200_000));
     this.#clients.begin();
     this.#misfortune.plan(this.#plan.incidents);
-    this.#runFor(this.#plan.stormMicros);
+    this.#runFor(this.#plan.stormMicros, this.#plan.stormEvents);
   }
 
   /** A random majority is healed; what is wrong elsewhere becomes permanent; and progress is owed. */
@@ -203,10 +203,12 @@ export class World<Machine extends StateMachine, State> {
     const restore = outsiders.map((member) => this.#exclude(member));
     for (const member of core) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(core));
-    const writes = this.#clients.writes + CALM_WRITES;
-    this.#clients.begin();
-    this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes);
-    this.#clients.pause();
+    if (this.#plan.clients.count > 0) {
+      const writes = this.#clients.writes + CALM_WRITES;
+      this.#clients.begin();
+      this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes);
+      this.#clients.pause();
+    }
     for (const back of restore) back();
     for (const member of whole) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole));
@@ -302,8 +304,9 @@ export class World<Machine extends StateMachine, State> {
     this.#fail(`owed within ${patience / SECOND} s: ${what}\n${states.join("\n")}`);
   }
 
-  #runFor(micros: Micros): void {
-    this.#scheduler.runUntil(() => this.#complaint !== null, micros);
+  #runFor(micros: Micros, events: number): void {
+    const scheduler = this.#scheduler;
+    scheduler.runUntil(() => this.#complaint !== null || scheduler.steps >= events, micros);
     this.#throwComplaint();
   }
 
