@@ -1,5 +1,5 @@
 /**
- * Invariants as code. Each stands at the line it guards, under the name by which docs/ and the paper know it. A broken one
+ * Invariants as code. Each stands at the line it guards, under the name by which docs/invariants.md knows it. A broken one
  * is proof that something impossible happened (a bug, a lying disk, two clusters mixed): the core then stops at once, so
  * that the damage stays on one node (design law 3).
  */

@@ -2,9 +2,11 @@
  * The clients of a simulated cluster. Each does one thing at a time, at a node of its choice, through the same door as a
  * program's promises (runtime/requests.ts); its node may die under it, and then it never learns what became of its request.
  *
- * What clients are owed is checked as it happens: one operation has one place in the log; an answer is the one that the log
- * gives; whoever begins after another was answered sees at least what that one saw; what was "not executed" never is;
- * whatever is asked of a node that lives is settled in time.
+ * What clients are owed is checked as it happens (docs/invariants.md).
+ * - Linearizability: one operation has one place in the log; an answer is the one that the log gives; whoever begins after
+ *   another was answered sees at least what that one saw.
+ * - True refusals: what was "not executed" never is.
+ * - Everything settles: whatever is asked of a node that lives, and in time.
  */
 import type { Operation } from "../check/index.js";
 import type { Index, Micros } from "../core/types.js";

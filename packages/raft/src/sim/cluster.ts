@@ -1,6 +1,6 @@
 /**
  * The nodes of a simulated cluster and their lives: real `NodeHost`s on virtual ports, started, killed, cut off from power and
- * started again. Here is also what is forgiven: a node that fails because its disk was made to fail is started again; one
+ * started again. Forgiveness (docs/invariants.md) has its place here: a node that fails because its disk was made to fail is started again; one
  * that refuses to start because its disk was damaged stays down; anything else that goes wrong is a finding.
  */
 import type { Message } from "../core/message.js";

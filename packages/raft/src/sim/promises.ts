@@ -1,5 +1,5 @@
 /**
- * The promise ledger: every vote that left a node and every acknowledgement that left is noted; after a restart, what the disk
+ * The promise ledger (docs/invariants.md): every vote that left a node and every acknowledgement that left is noted; after a restart, what the disk
  * gives back must still honour it. This one check finds whole families of bugs, because it needs no bad luck to follow.
  */
 import type { Message } from "../core/message.js";

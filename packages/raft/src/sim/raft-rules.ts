@@ -1,5 +1,6 @@
 /**
- * The rules of Raft's Figure 3 and what follows from them, looked at after every event over all nodes at once.
+ * The rules of Raft's Figure 3 and what follows from them, looked at after every event over all nodes at once
+ * (docs/invariants.md).
  *
  * - Election Safety: at most one leader is elected in a term, ever.
  * - Log Matching: an entry with the same index and term is the same entry, after the same entry, in every log.

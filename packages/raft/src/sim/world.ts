@@ -6,7 +6,8 @@
  * A run has a storm, in which the plan's incidents strike; then a calm: a core that is a majority is healed, everything wrong
  * outside of it stays as it is, and without any client a leader and equal logs are owed; then progress for clients; then, with
  * everybody back, the same state everywhere; and at last everything loses its power once more, and what was promised must
- * be on the disks.
+ * be on the disks. Liveness is what the calm is for, and at the end Linearizability is judged once more, by a model where the
+ * workload has one (docs/invariants.md).
  */
 import { checkHistory, explain } from "../check/index.js";
 import type { Micros } from "../core/types.js";
