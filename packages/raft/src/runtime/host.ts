@@ -10,7 +10,7 @@ import type { Configuration } from "../core/configuration.js";
 import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
 import { isVoter } from "../core/quorum.js";
-import { Raft } from "../core/raft.js";
+import { Raft, type RaftStart } from "../core/raft.js";
 import type { Entry, LogPosition } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
@@ -64,6 +64,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   readonly #ports: Ports;
   readonly #newMachine: () => Machine;
+  readonly #newRaft: (start: RaftStart) => Raft;
   readonly #network: Network;
   readonly #clusterId: Uint8Array;
   #state: NodeStatus["state"] = "founding";
@@ -79,7 +80,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   onEvent: ((event: NodeEvent) => void) | null = null;
   onFailure: ((reason: string) => void) | null = null;
 
-  constructor(options: NodeOptions, ports: Ports, newMachine: () => Machine) {
+  /** `newRaft`: for tools that watch the core itself; the core must be one all the same. */
+  constructor(
+    options: NodeOptions,
+    ports: Ports,
+    newMachine: () => Machine,
+    newRaft: (start: RaftStart) => Raft = (start) => new Raft(start),
+  ) {
+    this.#newRaft = newRaft;
     this.options = options;
     this.#ports = ports;
     this.#newMachine = newMachine;
@@ -209,7 +217,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#pendingStart = null;
     const id = memberId(this.options.id, storage.incarnation);
     const start = reconcile(storage.snapshot, pending.recovered, founding);
-    const raft = new Raft({
+    const raft = this.#newRaft({
       id,
       random: () => this.#ports.random.nextUint32(),
       now: this.clock.now(),
