@@ -21,6 +21,12 @@ export {
   tellPlan,
 } from "./simulate.js";
 export { VirtualClock } from "./virtual-clock.js";
-export { FAIR_WEATHER, type NetworkWeather, VirtualNetwork, type VirtualNetworkOptions } from "./virtual-network.js";
+export {
+  FAIR_WEATHER,
+  type NetworkWeather,
+  VirtualNetwork,
+  type VirtualNetworkOptions,
+  type WatchedTransport,
+} from "./virtual-network.js";
 export type { ClientOperation, ReadOperation, Workload, WriteOperation } from "./workload.js";
 export { Finding, type RunReport, World, type WorldOptions } from "./world.js";
