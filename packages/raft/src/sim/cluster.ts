@@ -42,6 +42,8 @@ export interface Member<Machine extends StateMachine> {
   damaged: boolean;
   /** … and has not been started since. */
   freshlyDamaged: boolean;
+  /** Nobody starts it, whatever was planned. */
+  held: boolean;
   /** It is out for good: it refused to start, or its disk was wiped. */
   spoilt: string | null;
 }
@@ -108,6 +110,7 @@ export class Cluster<Machine extends StateMachine> {
       settled: false,
       damaged: false,
       freshlyDamaged: false,
+      held: false,
       spoilt: null,
     }));
     for (const member of this.members) {
@@ -149,7 +152,7 @@ export class Cluster<Machine extends StateMachine> {
   }
 
   start(member: Member<Machine>): void {
-    if (member.life !== null || (member.spoilt !== null && member.spoilt !== "wiped")) return;
+    if (member.life !== null || member.held || (member.spoilt !== null && member.spoilt !== "wiped")) return;
     const { plan, scheduler, observers, coverage } = this.#options;
     this.starts += 1;
     member.lives += 1;

@@ -255,7 +255,10 @@ export class World<Machine extends StateMachine, State> {
       }
       case "down":
         this.#cluster.kill(member);
-        return () => {};
+        member.held = true;
+        return () => {
+          member.held = false;
+        };
     }
   }
 
@@ -298,11 +301,16 @@ export class World<Machine extends StateMachine, State> {
     this.#scheduler.runUntil(() => paid || this.#complaint !== null, patience);
     this.#throwComplaint();
     if (paid) return;
-    const states = this.#cluster.members.map(({ name, life, spoilt }) => {
-      const state = life === null ? `down${spoilt === null ? "" : ` (${spoilt})`}` : JSON.stringify(life.host.status());
-      return `${name}: ${state}`;
-    });
+    const states = this.#cluster.members.map((member) => `${member.name}: ${this.#stateOf(member)}`);
     this.#fail(`owed within ${patience / SECOND} s: ${what}\n${states.join("\n")}`);
+  }
+
+  #stateOf({ life, spoilt }: Member<Machine>): string {
+    const aside = spoilt === null ? "" : ` (${spoilt})`;
+    if (life === null) return `down${aside}`;
+    const { state, role, currentTerm, leader, lastLogIndex, commitIndex, lastApplied, peers } = life.host.status();
+    const links = peers.filter(({ connected }) => connected).map(({ name }) => name);
+    return `${state}${aside}${life.clock.isPaused ? ", paused" : ""}, ${role} in term ${currentTerm} under ${leader?.name ?? "nobody"}, log ${lastLogIndex}, committed ${commitIndex}, applied ${lastApplied}, connected to ${links.join(" ")}`;
   }
 
   #runFor(micros: Micros, events: number): void {
