@@ -198,7 +198,9 @@ export class World<Machine extends StateMachine, State> {
     this.#misfortune.end();
     this.#network.setWeather(FAIR_WEATHER);
     const least = Math.floor(members.length / 2) + 1;
-    const core = this.#shuffled(whole).slice(0, Math.max(least, Math.min(whole.length, least + this.#plan.coreExtra)));
+    // Whose disk was damaged since it last started may be about to find out.
+    const sound = whole.filter(({ freshlyDamaged }) => !freshlyDamaged);
+    const core = this.#shuffled(sound).slice(0, Math.max(least, Math.min(sound.length, least + this.#plan.coreExtra)));
     const outsiders = whole.filter((member) => !core.includes(member));
     this.#told(`calm; healed: ${core.map(({ name }) => name).join(", ")}; the others are ${this.#plan.outsiders}`);
     const restore = outsiders.map((member) => this.#exclude(member));
