@@ -55,7 +55,10 @@ export class RaftRules {
   /** By index - 1. */
   readonly #committed: (Committed | null)[] = [];
   #highestCommitted: Index = 0;
-  /** The newest life of each node; a dead one's is kept, because its disk still holds what it held. */
+  /**
+   * The newest life of each node. A dead one's is kept, because its disk still holds what it held; that of a wiped one too,
+   * because what it had acknowledged may be counted by a leader who can't know yet.
+   */
   readonly #nodes = new Map<string, Look>();
 
   constructor(complain: (text: string) => never) {
@@ -90,11 +93,6 @@ export class RaftRules {
     this.#nodes.set(name, look);
     this.#appended(name, raft, raft.logStart.index + 1, raft.lastLogIndex);
     this.#committedUpTo(name, look, raft.commitIndex);
-  }
-
-  /** What this node held is gone: an empty disk was put in. */
-  forgotten(name: string): void {
-    this.#nodes.delete(name);
   }
 
   event(name: string, event: NodeEvent): void {

@@ -390,9 +390,6 @@ function watchedBy(rules: RaftRules, ledger: PromiseLedger): Observer {
       ledger.event(name, event, raft);
     },
     stepped: (name) => rules.stepped(name),
-    wiped(name) {
-      rules.forgotten(name);
-      ledger.forgotten(name);
-    },
+    wiped: (name) => ledger.forgotten(name),
   };
 }
