@@ -11,7 +11,7 @@ import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
 import { isVoter } from "../core/quorum.js";
 import { Raft, type RaftStart } from "../core/raft.js";
-import type { Entry, LogPosition } from "../core/types.js";
+import type { Entry, LogPosition, MemberId } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
 import { type LeaderHint, RaftError } from "./errors.js";
@@ -74,6 +74,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #configuration: Configuration | null = null;
   #opened: ((error: Error | null) => void) | null = null;
   #listening = false;
+  readonly #senders = new WeakMap<Hello, MemberId>();
   /** The core was started in this life; notices may say that this node takes part. */
   #takesPart = false;
   /** A listener that sees every event as it happens, for tools that run in the same thread. */
@@ -320,7 +321,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       this.warning(`${hello.name} sent a message that can't be read (${decoded.reason}); it is ignored`);
       return;
     }
-    const from = memberId(hello.name, hello.incarnation);
+    const from = this.#senderOf(hello);
     switch (decoded.kind) {
       case "message":
         if (decoded.group === GROUP) this.#receivedMessage(from, decoded.message);
@@ -337,6 +338,15 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         this.#considerFounding();
         break;
     }
+  }
+
+  /** The same hello comes with every payload of a connection. */
+  #senderOf(hello: Hello): MemberId {
+    const known = this.#senders.get(hello);
+    if (known !== undefined) return known;
+    const member = memberId(hello.name, hello.incarnation);
+    this.#senders.set(hello, member);
+    return member;
   }
 
   #receivedMessage(from: string, message: Message): void {

@@ -16,14 +16,17 @@ import { encodeMessage } from "./wire/index.js";
 export const GROUP = 0;
 
 interface Link {
-  /** What the other side said when we dialled it; null while there is no connection. */
-  main: Hello | null;
-  bulk: Hello | null;
+  readonly name: string;
+  /** Who was at the other side when we dialled it; null while there is no connection. */
+  main: MemberId | null;
+  bulk: MemberId | null;
 }
 
 export class Network {
   readonly #transport: Transport;
   readonly #links = new Map<string, Link>();
+  /** The same links by who is at the other end of the main connection: what a message is for. */
+  readonly #linkTo = new Map<MemberId, Link>();
   #addresses = new Map<string, string>();
   readonly #ownName: string;
   /** The last append that was encoded, until the next flush. */
@@ -38,7 +41,11 @@ export class Network {
   setPeers(peers: readonly PeerAddress[]): void {
     const others = peers.filter((peer) => peer.name !== this.#ownName);
     this.#addresses = new Map(peers.map((peer) => [peer.name, peer.address]));
-    for (const name of this.#links.keys()) if (!this.#addresses.has(name)) this.#links.delete(name);
+    for (const [name, { main }] of this.#links) {
+      if (this.#addresses.has(name)) continue;
+      this.#links.delete(name);
+      if (main !== null && memberName(main) === name) this.#linkTo.delete(main);
+    }
     this.#transport.setPeers(others);
   }
 
@@ -52,35 +59,41 @@ export class Network {
   }
 
   opened(peer: string, channel: Channel, hello: Hello): MemberId {
-    const link = this.#links.get(peer) ?? { main: null, bulk: null };
-    link[channel] = hello;
+    const member = memberId(hello.name, hello.incarnation);
+    const link = this.#links.get(peer) ?? { name: peer, main: null, bulk: null };
+    if (channel === "main") this.#replaceMain(link, member);
+    else link.bulk = member;
     this.#links.set(peer, link);
-    return memberId(hello.name, hello.incarnation);
+    return member;
   }
 
   /** Which member was at the other end, if it was a greeted connection. */
   closed(peer: string, channel: Channel): MemberId | null {
     const link = this.#links.get(peer);
-    const hello = link?.[channel] ?? null;
-    if (link !== undefined) link[channel] = null;
-    return hello === null ? null : memberId(hello.name, hello.incarnation);
+    const member = link?.[channel] ?? null;
+    if (link !== undefined) {
+      if (channel === "main") this.#replaceMain(link, null);
+      else link.bulk = null;
+    }
+    return member;
+  }
+
+  #replaceMain(link: Link, member: MemberId | null): void {
+    if (link.main !== null && this.#linkTo.get(link.main) === link) this.#linkTo.delete(link.main);
+    link.main = member;
+    // Somebody else at a peer's address is talked to, but is nobody whom a message is for.
+    if (member !== null && memberName(member) === link.name) this.#linkTo.set(member, link);
   }
 
   isConnected(name: string): boolean {
     return this.#links.get(name)?.main != null;
   }
 
-  /** The member at the other end of the dialled connection to a name. */
-  memberAt(name: string): MemberId | null {
-    const hello = this.#links.get(name)?.main;
-    return hello == null ? null : memberId(hello.name, hello.incarnation);
-  }
-
   /** Pieces of snapshots go on the second connection, so that they never delay a heartbeat. */
   send(to: MemberId, message: Message): boolean {
-    const name = memberName(to);
-    if (this.memberAt(name) !== to) return false;
-    return this.#transport.send(name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
+    const link = this.#linkTo.get(to);
+    if (link === undefined) return false;
+    return this.#transport.send(link.name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
   }
 
   /** Followers that are equally far get the same entries: they are encoded once, and the same bytes go to each. */
