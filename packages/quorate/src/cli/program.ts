@@ -133,7 +133,11 @@ function addSimulate(program: Command, actions: Actions, ended: (code: ExitCode)
     .option("--first-seed <n>", "the first seed; the others follow (default: drawn, and printed)")
     .option("--nodes <n>", "nodes of each cluster, 1 to 7 (default: drawn for each seed)")
     .option("--jobs <n>", "how many threads (default: one a core)")
-    .option("--workload <name>", "what is replicated: registers", "registers")
+    .option(
+      "--workload <name>",
+      "what is replicated: registers, or forgetful-registers to see what a finding looks like",
+      "registers",
+    )
     .option("--coverage", "show which rare situations came how often; with 1,000 runs and more, fail where one never did")
     .option("--out <directory>", "where a finding is written", "quorate-findings")
     .option("--replay <file>", "play the plan in this file, and tell what happens")

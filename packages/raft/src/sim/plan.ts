@@ -213,7 +213,7 @@ function drawIncidents(
 ): readonly Incident[] {
   const chosen = allowed.filter(() => random.chance(600));
   // Nearly every run has crashes: what else befalls it should meet recovery too.
-  if (!chosen.includes("powerLoss") && allowed.includes("powerLoss") && random.chance(900)) chosen.push("powerLoss");
+  if (!chosen.includes("powerLoss") && allowed.includes("powerLoss") && random.chance(950)) chosen.push("powerLoss");
   const kinds = chosen.length === 0 ? allowed.slice(0, 1) : chosen;
   // Only a minority may ever lose what it promised; and then it is out for good.
   const spoilable = shuffled(random, nodes).slice(0, Math.floor((nodes - 1) / 2));
@@ -226,7 +226,8 @@ function drawIncidents(
     at < stormMicros;
     at += random.between(Math.floor(gap / 4), Math.floor((gap * 7) / 4))
   ) {
-    const kind = weighted(random, kinds);
+    const kind =
+      incidents.length === 0 && kinds.includes("powerLoss") && random.chance(700) ? "powerLoss" : weighted(random, kinds);
     const incident = drawIncident(random, kind, at, { nodes, electionMicros, spoilable });
     if (incident !== null) incidents.push(incident);
   }

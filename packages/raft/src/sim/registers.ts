@@ -53,6 +53,15 @@ export class Registers implements StateMachine {
   }
 }
 
+/** Registers with a mistake: their snapshots leave out the first key. For seeing what a finding looks like. */
+export class ForgetfulRegisters extends Registers {
+  override snapshot(): Iterable<Uint8Array> {
+    const whole = new Registers();
+    for (const [key, value] of this.values) if (key > 0) whole.values.set(key, value);
+    return whole.snapshot();
+  }
+}
+
 function command(kind: number, key: number, expected: number, value: number, filling: number): Uint8Array {
   const writer = new ByteWriter(18 + filling);
   writer.u8(kind);
@@ -86,4 +95,10 @@ export const registers: Workload<Registers, RegisterState> = {
       answer: (result) => new ByteReader(result).u8() === 1,
     };
   },
+};
+
+export const forgetfulRegisters: Workload<Registers, RegisterState> = {
+  ...registers,
+  name: "forgetful-registers",
+  stateMachine: () => new ForgetfulRegisters(),
 };

@@ -1,5 +1,5 @@
 /** What `quorate simulate` was asked to do, from its words. */
-import { registers, type Workload } from "@quorate/raft/sim";
+import { forgetfulRegisters, registers, type Workload } from "@quorate/raft/sim";
 import { usage } from "../failure.js";
 import { parseWhole, shown } from "../values.js";
 
@@ -32,7 +32,10 @@ export interface SimulateSettings {
 }
 
 /** The workloads that the command knows; a state machine of one's own is simulated from a program (docs/simulator.md). */
-export const WORKLOADS: ReadonlyMap<string, Workload<never>> = new Map([["registers", registers as unknown as Workload<never>]]);
+export const WORKLOADS: ReadonlyMap<string, Workload<never>> = new Map(
+  // The forgetful ones have a mistake in them, to see what a finding looks like.
+  [registers, forgetfulRegisters].map((workload) => [workload.name, workload as unknown as Workload<never>]),
+);
 
 const DEFAULT_SEEDS = 100;
 const HIGHEST_SEED = 2 ** 48;
