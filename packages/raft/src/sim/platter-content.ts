@@ -67,6 +67,7 @@ export class Content {
 
   /** Everything written so far is durable, except what a failed sync made the system forget. */
   sync(): void {
+    if (this.#durable.length < this.#length) this.#durable = longer(this.#durable, this.#length + SECTOR_BYTES);
     for (const sector of this.#dirty) this.#keep(sector, this.#cache);
     this.#dirty.clear();
     this.#durableLength = this.#length;
