@@ -7,14 +7,14 @@ export { type CheckOptions, type CheckResult, checkHistory, type Failure, type G
 export { explain } from "./explain.js";
 export { describeOperation, HistoryError, type Key, type Operation } from "./history.js";
 export { parseJsonLines, printJsonLines } from "./json-lines.js";
-export type { Model, Simplified } from "./models/model.js";
-export {
-  casRegister,
-  casRegisterModel,
-  type RegisterOptions,
-  type RegisterState,
-  register,
-  registerModel,
-} from "./models/register.js";
+export { MODEL_NAMES, modelByName } from "./models/by-name.js";
+export { type CounterState, counter, counterModel } from "./models/counter.js";
+export { type KeyValueState, keyValue, keyValueModel } from "./models/key-value.js";
+export type { Model, ModelOptions, Simplified } from "./models/model.js";
+export { type MultiRegisterState, multiRegister } from "./models/multi-register.js";
+export { type MutexState, mutex } from "./models/mutex.js";
+export { type QueueState, queue } from "./models/queue.js";
+export { casRegister, casRegisterModel, type RegisterState, register, registerModel } from "./models/register.js";
+export { type SetState, set } from "./models/set.js";
 export { type Versioned, type VersionedState, type VersionedSwap, versionedRegister } from "./models/versioned-register.js";
 export type { LegalPrefix } from "./search.js";
