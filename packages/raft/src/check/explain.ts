@@ -21,13 +21,13 @@ export function explain<State>(result: CheckResult<State>): string {
   return [`not linearizable${subject}: ${size}`, ...prefixes.map(explainPrefix)].join("\n");
 }
 
-function explainPrefix<State>({ operations, state, stuck }: LegalPrefix<State>): string {
+function explainPrefix<State>({ operations, stateText, stuck }: LegalPrefix<State>): string {
   const hidden = Math.max(0, operations.length - SHOWN);
   return [
     `legal as far as ${operations.length} operations:`,
     ...(hidden === 0 ? [] : [`  ... ${hidden} before`]),
     ...operations.slice(hidden).map((operation) => `  ${describeOperation(operation)}`),
-    `  the state is now ${JSON.stringify(state)}, and one of these must come next, but none can:`,
+    `  the state is now ${stateText}, and one of these must come next, but none can:`,
     ...stuck.map((operation) => `  x ${describeOperation(operation)}`),
   ].join("\n");
 }

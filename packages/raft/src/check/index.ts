@@ -5,8 +5,17 @@
 
 export { type CheckOptions, type CheckResult, checkHistory, type Failure, type GroupResult, type GroupVerdict } from "./check.js";
 export { explain } from "./explain.js";
+export {
+  guessFormat,
+  HISTORY_FORMATS,
+  type HistoryFormat,
+  type HistoryFormatOptions,
+  parseHistory,
+} from "./formats/formats.js";
+export { type JepsenOptions, parseJepsenEdn, parseJepsenLog } from "./formats/jepsen.js";
+export { parseJsonLines, printJsonLines } from "./formats/json-lines.js";
+export type { PairingOptions } from "./formats/pairing.js";
 export { describeOperation, HistoryError, type Key, type Operation } from "./history.js";
-export { parseJsonLines, printJsonLines } from "./json-lines.js";
 export { MODEL_NAMES, modelByName } from "./models/by-name.js";
 export { type CounterState, counter, counterModel } from "./models/counter.js";
 export { type KeyValueState, keyValue, keyValueModel } from "./models/key-value.js";

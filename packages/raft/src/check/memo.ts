@@ -86,6 +86,10 @@ const COMPARED = 64;
 const BYTES_PER_INTEGER = 4;
 /** Of a state and its name in the table of states, beside the characters of the name. */
 const STATE_BYTES = 160;
+/** A Map holds no more than this, whatever the memory. */
+const MAX_STATES = 2 ** 24 - 1;
+/** Places of entries are kept in 32 bits with a sign. */
+const MAX_INTEGERS = 2 ** 31 - 1;
 
 export class Memo {
   readonly #done: DoneSet;
@@ -115,8 +119,9 @@ export class Memo {
     return this.#bytes;
   }
 
-  /** Makes room for one more entry; false if the budget has none. */
+  /** Makes room for one more entry; false if there is none. */
   prepare(): boolean {
+    if (this.#states.size >= MAX_STATES) return false;
     if (this.#used + this.#entryIntegers > this.#entries.length && !this.#growEntries()) return false;
     if (this.size * 2 >= this.#mask && !this.#growSlots()) return false;
     return this.#budget.fits(0);
@@ -219,7 +224,7 @@ export class Memo {
 
   #growEntries(): boolean {
     const integers = Math.max(this.#entries.length * 2, this.#used + this.#entryIntegers);
-    if (!this.#budget.fits(integers * BYTES_PER_INTEGER)) return false;
+    if (integers > MAX_INTEGERS || !this.#budget.fits(integers * BYTES_PER_INTEGER)) return false;
     this.#charge((integers - this.#entries.length) * BYTES_PER_INTEGER);
     const entries = new Int32Array(integers);
     entries.set(this.#entries);
@@ -229,7 +234,7 @@ export class Memo {
 
   #growSlots(): boolean {
     const old = this.#slots;
-    if (!this.#budget.fits(old.length * 2 * BYTES_PER_INTEGER)) return false;
+    if (old.length * 2 > MAX_INTEGERS || !this.#budget.fits(old.length * 2 * BYTES_PER_INTEGER)) return false;
     this.#charge(old.length * BYTES_PER_INTEGER);
     this.#slots = new Int32Array(old.length * 2);
     this.#mask = this.#mask * 2 + 1;

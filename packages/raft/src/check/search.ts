@@ -14,11 +14,19 @@ import { NONE, Timeline } from "./timeline.js";
 /** `starved`: the memo cannot grow; `advance` goes on where it was, if there is room again. */
 export type Progress = "running" | "starved" | "linearizable" | "not";
 
+/** How many operations of a prefix are kept with their states, and how much of a state's text. */
+const TRAIL = 60;
+const LONGEST_TEXT = 400;
+
 /** An order that is legal as far as it goes, and goes no further. */
 export interface LegalPrefix<State> {
   readonly operations: readonly Operation[];
   /** The state that they leave. */
   readonly state: State;
+  /** The same in words. */
+  readonly stateText: string;
+  /** The last of them, at most sixty, each with the state that it left, in words. */
+  readonly trail: readonly { readonly operation: Operation; readonly stateText: string }[];
   /** The operations of which one would have to come next, none of which can. */
   readonly stuck: readonly Operation[];
 }
@@ -167,12 +175,15 @@ export class Search<State> {
 
   #describePrefix(order: readonly number[]): LegalPrefix<State> {
     const timeline = this.#timeline;
+    const operations = order.map((item) => timeline.original(item));
     let state = this.#model.init(this.key);
+    const states: State[] = [];
     for (const item of order) {
-      // As it stands in the history: what was left out for the search is worth knowing here.
-      const next = this.#model.step(state, timeline.original(item));
+      // As it stands in the history, if possible: what was left out for the search is worth knowing here.
+      const next = this.#model.step(state, timeline.original(item)) ?? this.#model.step(state, timeline.operation(item));
       if (next === null) throw new Error(`the model ${this.#model.name} answers differently when it is asked again`);
       state = next;
+      states.push(state);
     }
     for (const item of order) timeline.lift(item);
     const stuck: Operation[] = [];
@@ -180,6 +191,15 @@ export class Search<State> {
       stuck.push(timeline.original(timeline.called(call)));
     }
     for (const item of order.toReversed()) timeline.unlift(item);
-    return { operations: order.map((item) => timeline.original(item)), state, stuck };
+    const first = Math.max(0, operations.length - TRAIL);
+    const trail = operations.slice(first).map((operation, at) => {
+      return { operation, stateText: this.#describe(states[first + at] as State) };
+    });
+    return { operations, state, stateText: this.#describe(state), trail, stuck };
+  }
+
+  #describe(state: State): string {
+    const text = this.#model.describe?.(state) ?? JSON.stringify(state) ?? String(state);
+    return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
   }
 }

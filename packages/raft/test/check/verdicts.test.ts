@@ -252,7 +252,12 @@ describe("a history that is not linearizable is explained", () => {
     const result = checkHistory(history, register);
     if (result.verdict !== "not") throw new Error(result.verdict);
     const [one, two, write3, stale] = [history[0], history[1], history[3], history[2]];
-    expect(result.failure.prefixes).toEqual([{ operations: [one, two, write3], state: { value: 3 }, stuck: [stale] }]);
+    const trail = [one, two, write3].map((each, at) => ({ operation: each, stateText: String(at + 1) }));
+    expect(result.failure).toEqual({
+      key: null,
+      operations: history,
+      prefixes: [{ operations: [one, two, write3], state: { value: 3 }, stateText: "3", trail, stuck: [stale] }],
+    });
   });
 
   test("with the operations as they stand in the history", () => {
