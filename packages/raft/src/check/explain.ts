@@ -21,7 +21,7 @@ export function explain<State>(result: CheckResult<State>): string {
   return [`not linearizable${subject}: ${size}`, ...prefixes.map(explainPrefix)].join("\n");
 }
 
-function explainPrefix<State>({ operations, stateText, stuck }: LegalPrefix<State>): string {
+function explainPrefix<State>({ operations, stateText, stuck, open }: LegalPrefix<State>): string {
   const hidden = Math.max(0, operations.length - SHOWN);
   return [
     `legal as far as ${operations.length} operations:`,
@@ -29,5 +29,6 @@ function explainPrefix<State>({ operations, stateText, stuck }: LegalPrefix<Stat
     ...operations.slice(hidden).map((operation) => `  ${describeOperation(operation)}`),
     `  the state is now ${stateText}, and one of these must come next, but none can:`,
     ...stuck.map((operation) => `  x ${describeOperation(operation)}`),
+    ...(open.length === 0 ? [] : [`  nor do ${open.length} with an unknown outcome help`]),
   ].join("\n");
 }

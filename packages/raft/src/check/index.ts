@@ -16,6 +16,7 @@ export { type JepsenOptions, parseJepsenEdn, parseJepsenLog } from "./formats/je
 export { parseJsonLines, printJsonLines } from "./formats/json-lines.js";
 export type { PairingOptions } from "./formats/pairing.js";
 export { describeOperation, HistoryError, type Key, type Operation } from "./history.js";
+export { explainHtml, type PageOptions } from "./html/page.js";
 export { MODEL_NAMES, modelByName } from "./models/by-name.js";
 export { type CounterState, counter, counterModel } from "./models/counter.js";
 export { type KeyValueState, keyValue, keyValueModel } from "./models/key-value.js";

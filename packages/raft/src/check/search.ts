@@ -18,7 +18,7 @@ export type Progress = "running" | "starved" | "linearizable" | "not";
 const TRAIL = 60;
 const LONGEST_TEXT = 400;
 
-/** An order that is legal as far as it goes, and goes no further. */
+/** An order that is legal as far as it goes, and from which nothing leads further. */
 export interface LegalPrefix<State> {
   readonly operations: readonly Operation[];
   /** The state that they leave. */
@@ -27,8 +27,10 @@ export interface LegalPrefix<State> {
   readonly stateText: string;
   /** The last of them, at most sixty, each with the state that it left, in words. */
   readonly trail: readonly { readonly operation: Operation; readonly stateText: string }[];
-  /** The operations of which one would have to come next, none of which can. */
+  /** The finished operations of which one would have to come next, none of which can. */
   readonly stuck: readonly Operation[];
+  /** The open ones that could come next, or cannot; none of them helps. */
+  readonly open: readonly Operation[];
 }
 
 export class Search<State> {
@@ -186,16 +188,18 @@ export class Search<State> {
       states.push(state);
     }
     for (const item of order) timeline.lift(item);
-    const stuck: Operation[] = [];
+    const candidates: number[] = [];
     for (let call = timeline.firstCandidate(); call !== NONE; call = timeline.nextCandidate(call)) {
-      stuck.push(timeline.original(timeline.called(call)));
+      candidates.push(timeline.called(call));
     }
     for (const item of order.toReversed()) timeline.unlift(item);
     const first = Math.max(0, operations.length - TRAIL);
     const trail = operations.slice(first).map((operation, at) => {
       return { operation, stateText: this.#describe(states[first + at] as State) };
     });
-    return { operations, state, stateText: this.#describe(state), trail, stuck };
+    const stuck = candidates.filter((item) => item < timeline.closed).map((item) => timeline.original(item));
+    const open = candidates.filter((item) => item >= timeline.closed).map((item) => timeline.original(item));
+    return { operations, state, stateText: this.#describe(state), trail, stuck, open };
   }
 
   #describe(state: State): string {

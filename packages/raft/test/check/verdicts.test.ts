@@ -256,7 +256,7 @@ describe("a history that is not linearizable is explained", () => {
     expect(result.failure).toEqual({
       key: null,
       operations: history,
-      prefixes: [{ operations: [one, two, write3], state: { value: 3 }, stateText: "3", trail, stuck: [stale] }],
+      prefixes: [{ operations: [one, two, write3], state: { value: 3 }, stateText: "3", trail, stuck: [stale], open: [] }],
     });
   });
 
