@@ -1,14 +1,20 @@
 /** How much work a search is, counted in steps and bytes and not in time; and what happens when it is too much. */
 import { describe, expect, test } from "vitest";
 import {
+  type CheckResult,
   casRegister,
   checkHistory,
   counter,
   explain,
+  type Model,
+  modelByName,
   type Operation,
   register,
   versionedRegister,
 } from "../../src/check/index.js";
+import { SeededRandom } from "../../src/sim/random.js";
+import { historyOf, type SimulatedObject } from "./clients.js";
+import { OBJECTS, type Played, withKeys } from "./objects.js";
 import { type Kind, randomHistory } from "./random-histories.js";
 
 const { simplify: _, ...plainRegister } = register;
@@ -52,6 +58,38 @@ describe("a linearizable history of 10,000 operations by 8 clients on one key", 
   });
 });
 
+describe("a linearizable history of 10,000 operations by 8 clients of another object", () => {
+  const work = (what: string, model: Model<unknown>, openPerMille: number, object: SimulatedObject): CheckResult<unknown> => {
+    const operations = historyOf(new SeededRandom(5, 3), { operations: 10_000, clients: 8, openPerMille }, object);
+    const started = performance.now();
+    const result = checkHistory(operations, model);
+    console.log(`${what}, ${openPerMille} ‰ open: ${explain(result)}, ${Math.round(performance.now() - started)} ms`);
+    expect(result.verdict).toBe("linearizable");
+    return result;
+  };
+  const [appended] = OBJECTS;
+
+  test.each([0, 10])("a key-value store with 50 keys, %i of 1,000 open: at most 50 steps for each operation", (open) => {
+    const result = work("key-value, 50 keys", modelByName("key-value"), open, withKeys(appended as Played, 50));
+    expect(result.groups).toHaveLength(50);
+    expect(result.steps).toBeLessThan(50 * 10_000);
+  });
+
+  test.each(OBJECTS.map((played, at) => [played.name, at, played] as const))(
+    "%s (%i): at most 100 steps for each operation",
+    (name, _at, played) => {
+      expect(work(name, modelByName(name), 0, played.simulate(false)).steps).toBeLessThan(100 * 10_000);
+    },
+  );
+
+  test.each(OBJECTS.filter(({ name }) => ["set", "queue", "multi-register"].includes(name)))(
+    "$name, 20 of 1,000 open: at most 100 steps for each operation",
+    (played) => {
+      expect(work(played.name, modelByName(played.name), 20, played.simulate(false)).steps).toBeLessThan(100 * 10_000);
+    },
+  );
+});
+
 describe("a budget", () => {
   test("of steps: what is not decided within it is unknown", () => {
     const result = checkHistory(hopeless(20, "a"), register, { maxSteps: 5000 });
@@ -90,6 +128,21 @@ describe("a budget", () => {
     const operations = [...hopeless(24, "hard"), ...hopeless(10, "bad")];
     const result = checkHistory(operations, register, { maxMemoBytes: 2 ** 20 });
     expect(result).toMatchObject({ verdict: "not", failure: { key: "bad" } });
+  });
+
+  test("a hard history is unknown within it, and never wrong, whichever budget ends first", () => {
+    // Refuted only by going through all sets of 24 additions: far more than is given.
+    const hard = Array.from({ length: 24 }, (_, at): Operation => {
+      return { process: at, key: null, f: "add", input: 2 ** at, output: null, call: 0, return: 10 };
+    });
+    const history = [...hard, { ...(hard[0] as Operation), f: "read", input: null, output: 2 ** 24, call: 11, return: 12 }];
+    let asked = 0;
+    for (const options of [{ maxSteps: 100_000 }, { maxMemoBytes: 2 ** 22 }, { expired: () => asked++ > 5 }]) {
+      const result = checkHistory(history, counter, options);
+      expect(result.verdict).toBe("unknown");
+      expect(result.steps).toBeLessThan(1_000_000);
+      expect(result.groups[0]?.order).toEqual([]);
+    }
   });
 
   test("of time, by a callback", () => {

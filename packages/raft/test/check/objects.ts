@@ -323,4 +323,18 @@ const multiRegister: Played = {
   },
 };
 
+/** A store of many keys, each of which is such an object. */
+export function withKeys(played: Played, count: number): SimulatedObject {
+  const objects = Array.from({ length: count }, () => played.simulate(false));
+  const at = (key: unknown): SimulatedObject => objects[Number(key)] ?? played.simulate(false);
+  return {
+    ask: (random, client) => {
+      const key = random.below(count);
+      return { ...at(key).ask(random, client), key };
+    },
+    take: (request, client) => at(request.key).take(request, client),
+    told: (request, output, client) => at(request.key).told?.(request, output, client),
+  };
+}
+
 export const OBJECTS: readonly Played[] = [keyValue, keyValuePlain, set, queue, counter, mutex, multiRegister];
