@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `quorate` program: ties the commands to this process, its signals, its output and the channel to its parent. */
 import { openServer } from "../services/index.js";
+import { checkCommand } from "./check/check.js";
 import { dev } from "./dev.js";
 import { type Actions, run } from "./program.js";
 import { serve } from "./serve.js";
@@ -65,6 +66,8 @@ const actions: Actions = {
       redraw: process.stdout.isTTY ? redrawLine : null,
       stopRequested: stopSignal(),
     }),
+  // No signal is waited for: the search does not look up, and one ends it at once.
+  check: (settings) => checkCommand(settings, { print: printLine, standardInput: process.stdin, nowMs: () => performance.now() }),
 };
 
 for (const stream of [process.stdout, process.stderr]) {

@@ -4,7 +4,10 @@
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { getHeapStatistics } from "node:v8";
+import { HISTORY_FORMATS, MODEL_NAMES } from "@quorate/raft/check";
 import { Command, CommanderError } from "commander";
+import { type CheckSettings, type CheckWords, checkSettings } from "./check/settings.js";
 import { type DevPlan, type DevWords, devPlan } from "./dev-plan.js";
 import { describeFailure, type ExitCode } from "./failure.js";
 import { type ServeSettings, type ServeWords, serveSettings } from "./serve-options.js";
@@ -16,6 +19,7 @@ export interface Actions {
   readonly dev: (plan: DevPlan) => Promise<ExitCode>;
   readonly status: (endpoints: readonly string[], timeoutMs: number) => Promise<ExitCode>;
   readonly simulate: (settings: SimulateSettings) => Promise<ExitCode>;
+  readonly check: (settings: CheckSettings) => Promise<ExitCode>;
 }
 
 export interface Output {
@@ -29,6 +33,8 @@ Examples:
   quorate status                       how the node at 127.0.0.1:2379 is
   quorate serve --name a --data ./a --cluster a=10.0.0.1:2380,b=10.0.0.2:2380,c=10.0.0.3:2380 \\
     --client-listen 10.0.0.1:2379      one node of a cluster of three machines
+  quorate check history.edn --model cas-register --html why.html
+                                       whether a recorded history is linearizable
 
 Any etcd v3 client works with a node: etcdctl --endpoints=127.0.0.1:2379 put k v
 `;
@@ -69,6 +75,7 @@ function build(actions: Actions, output: Output, ended: (code: ExitCode) => void
   addDev(program, actions, ended);
   addStatus(program, actions, ended);
   addSimulate(program, actions, ended);
+  addCheck(program, actions, ended);
   return program;
 }
 
@@ -143,6 +150,29 @@ function addSimulate(program: Command, actions: Actions, ended: (code: ExitCode)
     .option("--replay <file>", "play the plan in this file, and tell what happens")
     .action(async (words: SimulateWords) =>
       ended(await actions.simulate(simulateSettings(words, () => Date.now() % 2 ** 40, availableParallelism()))),
+    );
+}
+
+function addCheck(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  program
+    .command("check")
+    .description(
+      "Check whether a recorded history is linearizable. Exits with 0 if it is, 1 if it is not, 2 if that can't be said: " +
+        "the budget ran out, or the history can't be read.",
+    )
+    .argument("<history>", "the file, or - for standard input")
+    .requiredOption("--model <name>", `what the history is of: ${MODEL_NAMES.join(", ")}`)
+    .option("--format <name>", `how it is written: ${HISTORY_FORMATS.join(", ")} (default: what it looks like)`)
+    .option("--initial <json>", "the value before the first write, as JSON (default: null; of a counter 0)")
+    .option("--keyed", "in edn and jepsen-log: each value is [key value] (default: guessed)")
+    .option("--no-keyed", "in edn and jepsen-log: it is not")
+    .option("--failed-cas <meaning>", "what fail says of a cas: not-done, or refused: it found another value", "not-done")
+    .option("--max-seconds <n>", "search no longer than this", "60")
+    .option("--max-memory-mb <n>", "nor with more memory than this", "1024")
+    .option("--html <file>", "write a page that explains the verdict")
+    .option("--json", "print the result as one line of JSON")
+    .action(async (history: string, words: CheckWords) =>
+      ended(await actions.check(checkSettings(history, words, getHeapStatistics().heap_size_limit / 2 ** 20))),
     );
 }
 

@@ -38,6 +38,7 @@ async function say(words: readonly string[], serveThrows?: unknown): Promise<Sai
         said.simulated.push(settings);
         return 0;
       },
+      check: () => Promise.reject(new Error("see check.test.ts")),
     },
     {
       out: (text) => {

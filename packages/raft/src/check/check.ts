@@ -40,11 +40,15 @@ export interface GroupResult {
 export interface Failure<State> {
   /** The group that has no legal order. */
   readonly key: Key;
+  /** All of it, as it stands in the history. */
+  readonly operations: readonly Operation[];
   /** The longest ones that there are of a part of it, at most eight; there is always one, if only the empty one. */
   readonly prefixes: readonly LegalPrefix<State>[];
 }
 
 export type CheckResult<State> = {
+  /** The model's name. */
+  readonly model: string;
   readonly steps: number;
   readonly groups: readonly GroupResult[];
 } & (
@@ -72,10 +76,10 @@ export function checkHistory<State>(
   let starved = false;
   while (running.length > 0) {
     for (const group of running) {
-      if (expired()) return conclude(groups, "time");
-      if (left <= 0) return conclude(groups, "steps");
+      if (expired()) return conclude(model, groups, "time");
+      if (left <= 0) return conclude(model, groups, "steps");
       left -= group.takeTurn(Math.min(left, STEPS_A_TURN));
-      if (group.state === "not") return conclude(groups, null);
+      if (group.state === "not") return conclude(model, groups, null);
       if (group.state === "starved") {
         starved = true;
         largest(groups).giveUp();
@@ -83,16 +87,16 @@ export function checkHistory<State>(
     }
     running = running.filter((group) => group.state === "running" || group.state === "starved");
   }
-  return conclude(groups, starved ? "memory" : null);
+  return conclude(model, groups, starved ? "memory" : null);
 }
 
 class Group<State> {
   readonly search: Search<State>;
-  readonly operations: number;
+  readonly operations: readonly Operation[];
   state: "running" | "starved" | "linearizable" | "not" | "abandoned" = "running";
 
   constructor(model: Model<State>, key: Key, operations: readonly Operation[], budget: MemoryBudget) {
-    this.operations = operations.length;
+    this.operations = operations;
     const simplified: readonly Simplified[] =
       model.simplify?.(operations) ?? operations.map((operation) => ({ operation, original: operation }));
     this.search = new Search(model, key, simplified, budget);
@@ -117,7 +121,7 @@ class Group<State> {
     const { key, steps, configurations } = this.search;
     const verdict = this.state === "linearizable" || this.state === "not" ? this.state : "undecided";
     const order = verdict === "linearizable" ? this.search.order() : [];
-    return { key, operations: this.operations, verdict, steps, configurations, order };
+    return { key, operations: this.operations.length, verdict, steps, configurations, order };
   }
 }
 
@@ -146,12 +150,17 @@ function largest<State>(groups: readonly Group<State>[]): Group<State> {
   return groups.reduce((most, group) => (group.search.bytes > most.search.bytes ? group : most));
 }
 
-function conclude<State>(groups: readonly Group<State>[], reason: "steps" | "memory" | "time" | null): CheckResult<State> {
+function conclude<State>(
+  model: Model<State>,
+  groups: readonly Group<State>[],
+  reason: "steps" | "memory" | "time" | null,
+): CheckResult<State> {
   const results = groups.map((group) => group.result());
-  const common = { steps: results.reduce((sum, result) => sum + result.steps, 0), groups: results };
+  const common = { model: model.name, steps: results.reduce((sum, result) => sum + result.steps, 0), groups: results };
   const refuted = groups.find((group) => group.state === "not");
   if (refuted !== undefined) {
-    const failure = { key: refuted.search.key, prefixes: refuted.search.longestPrefixes() };
+    const { operations } = refuted;
+    const failure = { key: refuted.search.key, operations, prefixes: refuted.search.longestPrefixes() };
     return { ...common, verdict: "not", failure };
   }
   return reason === null ? { ...common, verdict: "linearizable" } : { ...common, verdict: "unknown", reason };

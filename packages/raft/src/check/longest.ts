@@ -1,7 +1,7 @@
 /**
  * The longest orders that a search got to before it was stuck, kept while it runs: for a history that is not linearizable they
- * are the explanation. Longest is what accounts for the most finished operations, and among these for the most open ones; then
- * no operation whatever can come next.
+ * are the explanation. Longest is what accounts for the most finished operations, and among these for the fewest open ones: more
+ * of them were tried and did not help.
  */
 
 /** How many of the same length are kept. */
@@ -22,7 +22,7 @@ export class LongestOrders {
 
   /** The search is stuck with this order, of which `closed` are finished operations. */
   stuck(order: Int32Array, length: number, closed: number): void {
-    if (closed < this.#closed || (closed === this.#closed && length < this.#length)) return;
+    if (closed < this.#closed || (closed === this.#closed && length > this.#length)) return;
     if (closed === this.#closed && length === this.#length) {
       if (this.#others.length + 1 < KEPT) {
         this.#others.push({ shared: this.#shared, rest: order.slice(this.#shared, length) });

@@ -9,18 +9,28 @@ import type { Key, Operation } from "./history.js";
 import { LongestOrders } from "./longest.js";
 import { DoneSet, Memo, type MemoryBudget } from "./memo.js";
 import type { Model, Simplified } from "./models/model.js";
-import { ENDS, Timeline } from "./timeline.js";
+import { NONE, Timeline } from "./timeline.js";
 
 /** `starved`: the memo cannot grow; `advance` goes on where it was, if there is room again. */
 export type Progress = "running" | "starved" | "linearizable" | "not";
 
-/** An order that is legal as far as it goes, and goes no further. */
+/** How many operations of a prefix are kept with their states, and how much of a state's text. */
+const TRAIL = 60;
+const LONGEST_TEXT = 400;
+
+/** An order that is legal as far as it goes, and from which nothing leads further. */
 export interface LegalPrefix<State> {
   readonly operations: readonly Operation[];
   /** The state that they leave. */
   readonly state: State;
-  /** The operations of which one would have to come next, none of which can. */
+  /** The same in words. */
+  readonly stateText: string;
+  /** The last of them, at most sixty, each with the state that it left, in words. */
+  readonly trail: readonly { readonly operation: Operation; readonly stateText: string }[];
+  /** The finished operations of which one would have to come next, none of which can. */
   readonly stuck: readonly Operation[];
+  /** The open ones that could come next, or cannot; none of them helps. */
+  readonly open: readonly Operation[];
 }
 
 export class Search<State> {
@@ -38,23 +48,24 @@ export class Search<State> {
   #length = 0;
   #closed = 0;
   #state: number;
-  #entry: number;
+  /** The call that is tried next. */
+  #candidate: number;
   #steps = 0;
 
   constructor(model: Model<State>, key: Key, operations: readonly Simplified[], budget: MemoryBudget) {
     this.key = key;
     this.#model = model;
-    this.#timeline = new Timeline(operations);
+    this.#timeline = new Timeline(operations, model.alike?.bind(model));
     const { items, closed } = this.#timeline;
     this.#done = new DoneSet(closed, items.length - closed);
     this.#memo = new Memo(this.#done, budget);
     this.#order = new Int32Array(items.length);
     this.#before = new Int32Array(items.length);
     this.#state = this.#intern(model.init(key));
-    this.#entry = this.#timeline.next(ENDS);
+    this.#candidate = this.#timeline.firstCandidate();
   }
 
-  /** How many entries of the timeline were looked at so far. */
+  /** How many operations were tried so far, and how many were taken back. */
   get steps(): number {
     return this.#steps;
   }
@@ -79,16 +90,15 @@ export class Search<State> {
       if (this.#closed === this.#timeline.closed) return "linearizable";
       if (this.#steps >= end) return "running";
       if (!this.#memo.prepare()) return "starved";
-      const item = this.#timeline.called(this.#entry);
-      if (item === -1) {
+      if (this.#candidate === NONE) {
         if (!this.#takeBack()) {
           this.#steps += 1;
           return "not";
         }
-      } else if (this.#take(item)) {
-        this.#entry = this.#timeline.next(ENDS);
+      } else if (this.#take(this.#timeline.called(this.#candidate))) {
+        this.#candidate = this.#timeline.firstCandidate();
       } else {
-        this.#entry = this.#timeline.next(this.#entry);
+        this.#candidate = this.#timeline.nextCandidate(this.#candidate);
       }
     }
   }
@@ -104,8 +114,9 @@ export class Search<State> {
   }
 
   #take(item: number): boolean {
+    for (const earlier of this.#timeline.awaited(item)) if (!this.#done.has(this.#placeOf(earlier))) return false;
     const next = this.#model.step(this.#stateOf(this.#state), this.#timeline.operation(item));
-    if (next === null) return false;
+    if (next === null || this.#wastesLast(item, next)) return false;
     const state = this.#intern(next);
     const place = this.#placeOf(item);
     this.#done.add(place);
@@ -122,7 +133,18 @@ export class Search<State> {
     return true;
   }
 
-  /** Something returns here that was not taken: whatever was taken last cannot be right. False if nothing was. */
+  /**
+   * Whether the operation taken last was an open one that made no difference: without it this one leads to the same state.
+   * Then so does every order that goes on from here, and those without it are tried anyway.
+   */
+  #wastesLast(item: number, next: State): boolean {
+    const last = this.#order[this.#length - 1] ?? NONE;
+    if (this.#length === 0 || last < this.#timeline.closed || this.#timeline.awaited(item).includes(last)) return false;
+    const without = this.#model.step(this.#stateOf(this.#before[this.#length - 1] ?? 0), this.#timeline.operation(item));
+    return without !== null && this.#model.identity(without) === this.#model.identity(next);
+  }
+
+  /** Something that was not taken returns before anything else can come: whatever was taken last cannot be right. False if nothing was. */
   #takeBack(): boolean {
     this.#longest.stuck(this.#order, this.#length, this.#closed);
     if (this.#length === 0) return false;
@@ -133,7 +155,7 @@ export class Search<State> {
     if (item < this.#timeline.closed) this.#closed -= 1;
     this.#done.remove(this.#placeOf(item));
     this.#timeline.unlift(item);
-    this.#entry = this.#timeline.next(this.#timeline.callOf(item));
+    this.#candidate = this.#timeline.nextCandidate(this.#timeline.callOf(item));
     return true;
   }
 
@@ -155,18 +177,33 @@ export class Search<State> {
 
   #describePrefix(order: readonly number[]): LegalPrefix<State> {
     const timeline = this.#timeline;
+    const operations = order.map((item) => timeline.original(item));
     let state = this.#model.init(this.key);
+    const states: State[] = [];
     for (const item of order) {
-      const next = this.#model.step(state, timeline.operation(item));
+      // As it stands in the history, if possible: what was left out for the search is worth knowing here.
+      const next = this.#model.step(state, timeline.original(item)) ?? this.#model.step(state, timeline.operation(item));
       if (next === null) throw new Error(`the model ${this.#model.name} answers differently when it is asked again`);
       state = next;
+      states.push(state);
     }
     for (const item of order) timeline.lift(item);
-    const stuck: Operation[] = [];
-    for (let entry = timeline.next(ENDS); timeline.called(entry) !== -1; entry = timeline.next(entry)) {
-      stuck.push(timeline.original(timeline.called(entry)));
+    const candidates: number[] = [];
+    for (let call = timeline.firstCandidate(); call !== NONE; call = timeline.nextCandidate(call)) {
+      candidates.push(timeline.called(call));
     }
     for (const item of order.toReversed()) timeline.unlift(item);
-    return { operations: order.map((item) => timeline.original(item)), state, stuck };
+    const first = Math.max(0, operations.length - TRAIL);
+    const trail = operations.slice(first).map((operation, at) => {
+      return { operation, stateText: this.#describe(states[first + at] as State) };
+    });
+    const stuck = candidates.filter((item) => item < timeline.closed).map((item) => timeline.original(item));
+    const open = candidates.filter((item) => item >= timeline.closed).map((item) => timeline.original(item));
+    return { operations, state, stateText: this.#describe(state), trail, stuck, open };
+  }
+
+  #describe(state: State): string {
+    const text = this.#model.describe?.(state) ?? JSON.stringify(state) ?? String(state);
+    return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
   }
 }

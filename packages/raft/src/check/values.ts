@@ -17,9 +17,10 @@ export function sameContent(left: unknown, right: unknown): boolean {
   return canonicalText(left) === canonicalText(right);
 }
 
-/** Numbers that JSON cannot hold, and big integers, keep a text of their own instead of becoming null or throwing. */
+/** What JSON cannot hold keeps a text of its own instead of becoming null or throwing. */
 function primitiveText(value: unknown): string {
+  if (typeof value === "number") return String(value);
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (typeof value === "symbol") return String(value);
   return JSON.stringify(value) ?? "undefined";
 }

@@ -42,6 +42,14 @@ describe("reading", () => {
     ]);
   });
 
+  test("what fail says of a cas is for the reader to say", () => {
+    const text = lines({ ...invoke, f: "cas", value: [1, 2] }, { process: 0, type: "fail", time: 20 });
+    expect(parseJsonLines(text)).toEqual([]);
+    expect(parseJsonLines(text, { failedCas: "refused" })).toEqual([
+      { ...common, f: "cas", input: [1, 2], output: false, return: 20 },
+    ]);
+  });
+
   test("takes the order of lines where there are no times", () => {
     const text = lines({ process: 3, type: "invoke", f: "read" }, { process: 3, type: "ok", value: null });
     expect(parseJsonLines(text)).toEqual([{ process: 3, f: "read", key: null, input: null, output: null, call: 1, return: 2 }]);
@@ -63,6 +71,8 @@ describe("reading", () => {
     ["f must be a string", 1, lines({ ...invoke, f: 1 })],
     ["f is missing", 1, lines({ ...invoke, f: undefined })],
     ["key must be", 1, lines({ ...invoke, key: {} })],
+    ["value is nested more than 200 deep", 1, lines(invoke).replace('"value":1', `"value":${"[".repeat(300)}${"]".repeat(300)}`)],
+    ["value holds 9007199254740992, an integer too large", 1, lines(invoke).replace('"value":1', '"value":[9007199254740993]')],
     ["time must be a finite number", 1, lines({ ...invoke, time: "10" })],
     ["time must stand in every line or in none", 3, `${lines(invoke)}\n\n${lines({ ...ok, time: undefined })}`],
     ["time must stand in every line or in none", 2, lines({ ...invoke, time: undefined }, ok)],

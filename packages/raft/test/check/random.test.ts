@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { casRegister, checkHistory, type Model, type Operation, register, versionedRegister } from "../../src/check/index.js";
 import { bruteForce, isWitness, type Legal, registerLegal, versionedLegal } from "./brute-force.js";
-import { type Kind, mutate, randomHistory } from "./random-histories.js";
+import { type Kind, mutateRegister, randomHistory } from "./random-histories.js";
 
 type Verdict = "linearizable" | "not" | "unknown";
 
@@ -86,5 +86,5 @@ function smallHistory(seed: number, kind: Kind): Operation[] {
     values: seed % 2 === 0 ? 0 : 2,
     guessedPerMille: 500,
   });
-  return seed % 6 === 0 ? operations : mutate(seed, operations);
+  return seed % 6 === 0 ? operations : mutateRegister(seed, operations);
 }

@@ -13,12 +13,7 @@ import {
   registerModel,
   versionedRegister,
 } from "../../src/check/index.js";
-
-type Times = readonly [call: number, end: number | null];
-
-function operation(f: string, times: Times, input: unknown, output: unknown = null, key: Key = null): Operation {
-  return { process: 0, f, key, input, output, call: times[0], return: times[1] };
-}
+import { judge, operation, type Times } from "./cases.js";
 
 const read = (times: Times, output: unknown, key: Key = null): Operation => operation("read", times, null, output, key);
 const write = (times: Times, value: unknown, key: Key = null): Operation => operation("write", times, value, null, key);
@@ -29,18 +24,6 @@ const seen = (times: Times, value: string, revision: number): Operation => read(
 const put = (times: Times, value: string, revision: number | null): Operation => operation("write", times, value, revision);
 const swap = (times: Times, expected: number, value: string, revision: number | null): Operation =>
   operation("cas", times, { expected, value }, revision);
-
-type Case = readonly [what: string, verdict: "linearizable" | "not", history: readonly Operation[]];
-
-/** Runs each case as it stands, without what the model knows about open operations, and turned around. */
-function judge<State>(model: Model<State>, cases: readonly Case[]): void {
-  const { simplify: _, ...plain } = model;
-  test.each(cases)("%s: %s", (_what, verdict, history) => {
-    expect(checkHistory(history, model).verdict).toBe(verdict);
-    expect(checkHistory(history, plain).verdict).toBe(verdict);
-    expect(checkHistory(history.toReversed(), model).verdict).toBe(verdict);
-  });
-}
 
 describe("register", () => {
   judge(register, [
@@ -252,7 +235,12 @@ describe("a history that is not linearizable is explained", () => {
     const result = checkHistory(history, register);
     if (result.verdict !== "not") throw new Error(result.verdict);
     const [one, two, write3, stale] = [history[0], history[1], history[3], history[2]];
-    expect(result.failure.prefixes).toEqual([{ operations: [one, two, write3], state: { value: 3 }, stuck: [stale] }]);
+    const trail = [one, two, write3].map((each, at) => ({ operation: each, stateText: String(at + 1) }));
+    expect(result.failure).toEqual({
+      key: null,
+      operations: history,
+      prefixes: [{ operations: [one, two, write3], state: { value: 3 }, stateText: "3", trail, stuck: [stale], open: [] }],
+    });
   });
 
   test("with the operations as they stand in the history", () => {

@@ -35,6 +35,25 @@ export interface Model<State> {
    * each may happen anywhere after its call; this is where a model's own knowledge rules most of that out.
    */
   simplify?(operations: readonly Operation[]): readonly Simplified[];
+
+  /**
+   * The same text for open operations that do the same to every state: of those the search takes the one that was called first,
+   * since whatever a later one could do at some moment, that one can. By default no two are alike. Ten retries of one request
+   * then cost as much as ten, and not as much as the thousand sets of them.
+   */
+  alike?(operation: Operation): string;
+
+  /** A state in words, for an explanation. By default as JSON. */
+  describe?(state: State): string;
+}
+
+export interface ModelOptions {
+  /** The value before the first write. Default: the model's own. */
+  readonly initial?: unknown;
+}
+
+export function unknownFunction(f: string, model: string, known: readonly string[]): string {
+  return `f is ${JSON.stringify(f)}; the model ${model} knows ${known.join(", ")}`;
 }
 
 export interface Simplified {
@@ -42,4 +61,6 @@ export interface Simplified {
   readonly operation: Operation;
   /** What is reported: as it stands in the history. */
   readonly original: Operation;
+  /** Operations of the history that come before this one in every legal order, beyond what time says. */
+  readonly after?: readonly Operation[];
 }

@@ -10,24 +10,29 @@
  */
 
 import type { Operation } from "../history.js";
-import { canonicalText, sameContent } from "../values.js";
-import type { Model, Simplified } from "./model.js";
+import { canonicalText } from "../values.js";
+import { type Model, type ModelOptions, unknownFunction } from "./model.js";
 import { type Footprint, simplifyByObservation } from "./observation.js";
+import {
+  blurWritten,
+  closeUntold,
+  compareAndSwap,
+  look,
+  lookFootprint,
+  type OneValue,
+  sameRequest,
+  swapFootprint,
+  writeFootprint,
+  wrongSwap,
+} from "./one-value.js";
 
-export interface RegisterState {
-  readonly value: unknown;
-}
+export type RegisterState = OneValue;
 
-export interface RegisterOptions {
-  /** The value before the first write. Default: null. */
-  readonly initial?: unknown;
-}
-
-export function registerModel(options: RegisterOptions = {}): Model<RegisterState> {
+export function registerModel(options: ModelOptions = {}): Model<RegisterState> {
   return buildModel("register", ["read", "write"], options.initial ?? null);
 }
 
-export function casRegisterModel(options: RegisterOptions = {}): Model<RegisterState> {
+export function casRegisterModel(options: ModelOptions = {}): Model<RegisterState> {
   return buildModel("cas-register", ["read", "write", "cas"], options.initial ?? null);
 }
 
@@ -38,56 +43,41 @@ export const register: Model<RegisterState> = registerModel();
 export const casRegister: Model<RegisterState> = casRegisterModel();
 
 function buildModel(name: string, functions: readonly string[], initial: unknown): Model<RegisterState> {
+  const nothing = canonicalText(initial);
   return {
     name,
     init: () => ({ value: initial }),
     step,
     identity: (state) => canonicalText(state.value),
+    describe: (state) => canonicalText(state.value),
     validate: (operation) => validate(operation, name, functions),
-    simplify: (operations) => simplify(operations, initial),
+    simplify: (operations) =>
+      simplifyByObservation(operations, {
+        isInitial: (value) => value === nothing,
+        footprint,
+        close: closeUntold,
+        blur: (operation, isSeen) => (operation.f === "read" ? operation : blurWritten(operation, isSeen)),
+      }),
+    alike: sameRequest,
   };
 }
 
 function step(state: RegisterState, operation: Operation): RegisterState | null {
   if (operation.f === "write") return { value: operation.input };
-  if (operation.f === "read") {
-    return operation.return === null || sameContent(state.value, operation.output) ? state : null;
-  }
-  const [expected, value] = operation.input as readonly [unknown, unknown];
-  const matches = sameContent(state.value, expected);
-  if (refused(operation)) return matches ? null : state;
-  return matches ? { value } : null;
+  return operation.f === "read" ? look(state, operation) : compareAndSwap(state, operation);
 }
 
-function refused(operation: Operation): boolean {
-  return operation.return !== null && operation.f === "cas" && operation.output === false;
-}
-
-function validate(operation: Operation, name: string, functions: readonly string[]): string | null {
-  const { f, input, output } = operation;
-  if (!functions.includes(f)) return `f is ${JSON.stringify(f)}; a ${name} knows ${functions.join(", ")}`;
+function validate({ f, input, output, return: end }: Operation, name: string, functions: readonly string[]): string | null {
+  if (!functions.includes(f)) return unknownFunction(f, name, functions);
   if (f === "write" && input === undefined) return "the input of a write is missing: give the value that is written";
-  if (f === "cas" && !(Array.isArray(input) && input.length === 2)) return "the input of a cas must be [expected, value]";
-  if (f === "read" && operation.return !== null && output === undefined) {
+  if (f === "cas") return wrongSwap(input);
+  if (f === "read" && end !== null && output === undefined) {
     return "the output of a read is missing: give the value that was read, null for none";
   }
   return null;
 }
 
-function simplify(operations: readonly Operation[], initial: unknown): readonly Simplified[] {
-  return simplifyByObservation(operations, {
-    initial: canonicalText(initial),
-    footprint,
-    close: (operation, before) => ({ ...operation, output: null, return: before }),
-  });
-}
-
 function footprint(operation: Operation): Footprint {
-  if (operation.f === "write") return { observes: null, writes: canonicalText(operation.input), blind: false };
-  if (operation.f === "read") {
-    return { observes: operation.return === null ? null : canonicalText(operation.output), writes: null, blind: false };
-  }
-  if (refused(operation)) return { observes: null, writes: null, blind: true };
-  const [expected, value] = operation.input as readonly [unknown, unknown];
-  return { observes: canonicalText(expected), writes: canonicalText(value), blind: false };
+  if (operation.f === "write") return writeFootprint(operation.input);
+  return operation.f === "read" ? lookFootprint(operation) : swapFootprint(operation);
 }

@@ -12,7 +12,7 @@
  */
 
 import { HistoryError, type Operation } from "../history.js";
-import type { Model, Simplified } from "./model.js";
+import { type Model, type Simplified, unknownFunction } from "./model.js";
 import { type Footprint, simplifyByObservation } from "./observation.js";
 
 /** A value and the revision of the write that it came from. */
@@ -71,7 +71,7 @@ function validate({ f, input, output, return: end }: Operation): string | null {
     if (end === null || output === null || isVersioned(output)) return null;
     return "the output of a read must be { value: string, revision: integer of at least 1 }, or null where nothing was found";
   }
-  if (f !== "write" && f !== "cas") return `f is ${JSON.stringify(f)}; a versioned-register knows read, write, cas`;
+  if (f !== "write" && f !== "cas") return unknownFunction(f, "versioned-register", ["read", "write", "cas"]);
   if (f === "write" && typeof input !== "string") return "the input of a write must be a string";
   if (f === "cas" && !isSwap(input)) return "the input of a cas must be { expected: revision or 0, value: string }";
   if (end !== null && output !== null && !isRevision(output)) {
@@ -102,7 +102,7 @@ const ABSENT = "absent";
 function simplify(operations: readonly Operation[]): readonly Simplified[] {
   const { revisions, values } = whatWasTold(operations);
   return simplifyByObservation(operations, {
-    initial: ABSENT,
+    isInitial: (value) => value === ABSENT,
     footprint: (operation) => footprint(operation, values),
     close: (operation, before) => {
       const value = operation.f === "write" ? (operation.input as string) : (operation.input as VersionedSwap).value;
@@ -139,13 +139,17 @@ function whatWasTold(operations: readonly Operation[]): {
 
 function footprint(operation: Operation, values: ReadonlyMap<number, string>): Footprint {
   const { f, input, output, return: end } = operation;
-  if (f === "write") return { observes: null, writes: `=${input as string}`, blind: false };
+  if (f === "write") return { observes: [], writes: [`=${input as string}`], blind: false };
   if (f === "read") {
-    if (end === null) return { observes: null, writes: null, blind: false };
-    return { observes: output === null ? ABSENT : `=${(output as Versioned).value}`, writes: null, blind: false };
+    if (end === null) return { observes: [], writes: [], blind: false };
+    return { observes: [output === null ? ABSENT : `=${(output as Versioned).value}`], writes: [], blind: false };
   }
   const { expected, value } = input as VersionedSwap;
   const replaced = values.get(expected);
-  if (expected === 0) return { observes: ABSENT, writes: `=${value}`, blind: false };
-  return { observes: replaced === undefined ? null : `=${replaced}`, writes: `=${value}`, blind: replaced === undefined };
+  if (expected === 0) return { observes: [ABSENT], writes: [`=${value}`], blind: false };
+  return {
+    observes: replaced === undefined ? [] : [`=${replaced}`],
+    writes: [`=${value}`],
+    blind: replaced === undefined,
+  };
 }

@@ -16,34 +16,18 @@
  * Other fields are ignored, and so are empty lines.
  */
 
-import { HistoryError, type Key, type Operation } from "./history.js";
+import { HistoryError, type Operation } from "../history.js";
+import { type EventType, type HistoryEvent, type PairingOptions, pairEvents, wrongValue } from "./pairing.js";
 
-type EventType = "invoke" | "ok" | "fail" | "info";
-
-interface Event {
-  readonly line: number;
-  readonly process: number;
-  readonly type: EventType;
-  readonly f: string | undefined;
-  readonly key: Key | undefined;
-  readonly value: unknown;
-  readonly time: number | undefined;
-}
-
-interface Invocation {
-  readonly line: number;
-  readonly f: string;
-  readonly key: Key;
-  readonly input: unknown;
-  readonly call: number;
-  /** Where its operation stands in the list: the order of the invocations. */
-  readonly place: number;
-}
+/** An event whose time may be missing. */
+type Event = Omit<HistoryEvent, "time"> & { readonly time: number | undefined };
 
 /** The operations in the order of their invocations. Throws a `HistoryError` that names the line. */
-export function parseJsonLines(text: string): Operation[] {
-  const operations: (Operation | null)[] = [];
-  const open = new Map<number, Invocation>();
+export function parseJsonLines(text: string, options: PairingOptions = {}): Operation[] {
+  return pairEvents(readEvents(text), options);
+}
+
+function* readEvents(text: string): Generator<HistoryEvent> {
   let timed: boolean | null = null;
   for (const [at, content] of text.split("\n").entries()) {
     if (content.trim() === "") continue;
@@ -52,21 +36,8 @@ export function parseJsonLines(text: string): Operation[] {
     if (timed !== (event.time !== undefined)) {
       throw new HistoryError("time must stand in every line or in none", event.line);
     }
-    const time = event.time ?? event.line;
-    if (event.type === "invoke") {
-      open.set(event.process, begin(event, time, open.get(event.process), operations.length));
-      operations.push(null);
-    } else {
-      const invocation = open.get(event.process);
-      open.delete(event.process);
-      const { place, ...operation } = end(event, time, invocation);
-      if (event.type !== "fail") operations[place] = operation;
-    }
+    yield { ...event, time: event.time ?? event.line };
   }
-  for (const [client, { f, key, input, call, place }] of open) {
-    operations[place] = { process: client, f, key, input, output: null, call, return: null };
-  }
-  return operations.filter((operation) => operation !== null);
 }
 
 /** The opposite. Throws a `HistoryError` where a process has two operations at a time, which this format cannot say. */
@@ -108,43 +79,6 @@ function byProcess(operations: readonly Operation[]): ReadonlyMap<number, readon
   return processes;
 }
 
-function begin(event: Event, call: number, previous: Invocation | undefined, place: number): Invocation {
-  const { line, f, key = null, value: input } = event;
-  if (previous !== undefined) {
-    const remedy = "end that one first (info, if its outcome is unknown), or use another process";
-    throw new HistoryError(`process ${event.process} still has the operation of line ${previous.line}: ${remedy}`, line);
-  }
-  if (f === undefined) throw new HistoryError("f is missing: say what was asked for", line);
-  return { line, f, key, input, call, place };
-}
-
-function end(event: Event, time: number, invocation: Invocation | undefined): Operation & { readonly place: number } {
-  const { line, type, f, key, value } = event;
-  if (invocation === undefined) {
-    throw new HistoryError(`${type} for process ${event.process}, which has no operation: its invoke is missing`, line);
-  }
-  if (f !== undefined && f !== invocation.f) {
-    throw new HistoryError(`f is ${JSON.stringify(f)}, but ${JSON.stringify(invocation.f)} in line ${invocation.line}`, line);
-  }
-  if (key !== undefined && key !== invocation.key) {
-    const before = JSON.stringify(invocation.key);
-    throw new HistoryError(`key is ${JSON.stringify(key)}, but ${before} in line ${invocation.line}`, line);
-  }
-  if (time < invocation.call) throw new HistoryError(`time is before that of line ${invocation.line}, where this began`, line);
-  const { input, call, place } = invocation;
-  const known = type === "ok";
-  return {
-    process: event.process,
-    f: invocation.f,
-    key: invocation.key,
-    input,
-    output: known ? value : null,
-    call,
-    return: known ? time : null,
-    place,
-  };
-}
-
 function readEvent(content: string, line: number): Event {
   const fields = readObject(content, line);
   const { process: client, type, f, key, value = null, time } = fields;
@@ -161,6 +95,8 @@ function readEvent(content: string, line: number): Event {
   if (time !== undefined && !(typeof time === "number" && Number.isFinite(time))) {
     throw new HistoryError("time must be a finite number", line);
   }
+  const wrong = wrongValue(value);
+  if (wrong !== null) throw new HistoryError(`value ${wrong}`, line);
   return { line, process: client as number, type, f, key, value, time };
 }
 
