@@ -39,12 +39,14 @@ export interface ClientsOptions<Machine extends StateMachine, State> {
   readonly contacts: () => readonly Contact<Machine>[];
 }
 
-interface Client {
+interface Client<Machine> {
   readonly number: number;
   readonly random: SeededRandom;
   /** Index of the contact of last time, and of its newest acknowledged write. */
   contact: number;
   lastIndex: Index;
+  /** What it asks next, because it does not know that it was done. */
+  again: ClientOperation<Machine> | null;
   /** A new one after each outcome that was never learned, as histories want it. */
   process: number;
 }
@@ -70,7 +72,7 @@ const SWEEP_MICROS = 500_000;
 
 export class Clients<Machine extends StateMachine, State> {
   readonly #options: ClientsOptions<Machine, State>;
-  readonly #clients: Client[];
+  readonly #clients: Client<Machine>[];
   readonly #pending = new Set<Pending<Machine>>();
   readonly history: Operation[] = [];
   readonly #reads: ReadSeen<Machine>[] = [];
@@ -97,6 +99,7 @@ export class Clients<Machine extends StateMachine, State> {
       random: new SeededRandom(seed, 5000 + number),
       contact: number,
       lastIndex: 0,
+      again: null,
       process: this.#newProcess(),
     }));
     witness.onFirst = (operation) => {
@@ -165,9 +168,9 @@ export class Clients<Machine extends StateMachine, State> {
     return this.#processes - 1;
   }
 
-  #act(client: Client): void {
+  #act(client: Client<Machine>): void {
     if (!this.#active) return;
-    const { scheduler, plan, workload, contacts } = this.#options;
+    const { scheduler, plan, workload, contacts, coverage } = this.#options;
     const again = (): void => {
       scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client));
     };
@@ -177,23 +180,30 @@ export class Clients<Machine extends StateMachine, State> {
     if (contact === undefined) return again();
     if (client.lastIndex > 0 && client.random.chance(30)) return this.#readOwn(client, contact, again);
     this.#operations += 1;
-    const operation = workload.operation(client.random, { client: client.number, number: this.#operations });
+    const { again: repeated } = client;
+    client.again = null;
+    if (repeated !== null) coverage.note("writeRepeated");
+    const operation = repeated ?? workload.operation(client.random, { client: client.number, number: this.#operations });
     if ("query" in operation) this.#read(client, contact, operation, again);
     else this.#write(client, contact, operation, this.#operations, again);
   }
 
   // ---- Writing ----
 
-  #write(client: Client, contact: Contact<Machine>, write: WriteOperation, number: number, again: () => void): void {
+  #write(client: Client<Machine>, contact: Contact<Machine>, write: WriteOperation, number: number, again: () => void): void {
     const { plan, scheduler, coverage, witness, complain } = this.#options;
     const command = numbered(number, write.command);
     this.#asked.set(number, crc32c(command));
     const call = scheduler.now();
     const floor = this.#seen;
     const record = this.#recorder(client, write, call);
+    const insist = (): void => {
+      if (client.random.chance(plan.stubbornPerMille)) client.again = write;
+    };
     const unknown = (): void => {
       this.#unknown.add(number);
       coverage.note("writeUnknown");
+      insist();
       record(null, null);
       again();
     };
@@ -218,6 +228,7 @@ export class Clients<Machine extends StateMachine, State> {
           complain(`operation ${number} was applied, and a client is told that it was not executed (${error.message})`);
         coverage.note(error.code === "overloaded" ? "overloaded" : "writeRefused");
         if (error.message.includes("was replaced")) coverage.note("writeReplaced");
+        insist();
         again();
       } else {
         unknown();
@@ -231,7 +242,7 @@ export class Clients<Machine extends StateMachine, State> {
 
   // ---- Reading ----
 
-  #read(client: Client, contact: Contact<Machine>, read: ReadOperation<Machine>, again: () => void): void {
+  #read(client: Client<Machine>, contact: Contact<Machine>, read: ReadOperation<Machine>, again: () => void): void {
     const { plan, scheduler, coverage, complain } = this.#options;
     const consistency = read.consistency ?? "linearizable";
     const call = scheduler.now();
@@ -264,7 +275,7 @@ export class Clients<Machine extends StateMachine, State> {
   }
 
   /** Reads what it wrote itself, on whatever node, without a round of messages. */
-  #readOwn(client: Client, contact: Contact<Machine>, again: () => void): void {
+  #readOwn(client: Client<Machine>, contact: Contact<Machine>, again: () => void): void {
     const { plan } = this.#options;
     const { lastIndex } = client;
     const pending = this.#expect(client, contact, again);
@@ -282,7 +293,11 @@ export class Clients<Machine extends StateMachine, State> {
 
   // ---- Keeping account ----
 
-  #recorder(client: Client, operation: ClientOperation<Machine>, call: Micros): (output: unknown, end: Micros | null) => void {
+  #recorder(
+    client: Client<Machine>,
+    operation: ClientOperation<Machine>,
+    call: Micros,
+  ): (output: unknown, end: Micros | null) => void {
     // Taken now: the client may be another process when this one ends.
     const own = client.process;
     const { f, key = null, input = null } = operation;
@@ -293,7 +308,7 @@ export class Clients<Machine extends StateMachine, State> {
   }
 
   /** What a client waits for. It has a clock of its own, and does not wait for ever for a node that stands still. */
-  #expect(client: Client, contact: Contact<Machine>, gone: () => void): Pending<Machine> {
+  #expect(client: Client<Machine>, contact: Contact<Machine>, gone: () => void): Pending<Machine> {
     const { plan, scheduler } = this.#options;
     const { timeoutMs } = plan;
     const pending: Pending<Machine> = {

@@ -79,6 +79,7 @@ export const SITUATIONS = {
   writeUnknownLost: "a command whose outcome was unknown had not been executed",
   writeRefused: "a command was refused, certainly not executed",
   writeReplaced: "a command was appended and then replaced before it was committed",
+  writeRepeated: "a client asked the same again, not knowing whether it was done",
   overloaded: "a node refused a request because too many waited",
   readOnFollower: "a follower answered a linearizable read",
   readRefused: "a read was refused",

@@ -81,6 +81,8 @@ export interface PlannedClients {
   readonly timeoutMs: number;
   /** Of a thousand times so often it goes to another node than last time. */
   readonly restlessPerMille: number;
+  /** Of a thousand times so often it asks the same again if it was refused or never learned what became of it. */
+  readonly stubbornPerMille: number;
 }
 
 export interface Plan {
@@ -197,6 +199,7 @@ function drawClients(random: SeededRandom): PlannedClients {
     pauseHigh,
     timeoutMs: random.pick([300, 1000, 2000, 2000]) ?? 2000,
     restlessPerMille: random.pick([20, 300, 1000]) ?? 300,
+    stubbornPerMille: random.pick([0, 500, 1000]) ?? 0,
   };
 }
 
