@@ -14,6 +14,7 @@ import {
   Raft,
   type SnapshotMetadata,
 } from "../../src/core/index.js";
+import { TracedRaft, type TraceRecord } from "../../src/sim/reference/index.js";
 import { configurationOf } from "./golden-cluster.js";
 
 /** A small generator of random numbers (mulberry32): the same seed gives the same run. */
@@ -84,8 +85,11 @@ export class RandomCluster {
   readonly #lossPerMille: number;
   readonly #size: number;
   readonly #snapshotsAt = new Map<string, SnapshotMetadata>();
+  readonly #record: ((record: TraceRecord) => void) | null;
 
-  constructor(seed: number) {
+  /** `record` is told everything that happens, as a trace. */
+  constructor(seed: number, record: ((record: TraceRecord) => void) | null = null) {
+    this.#record = record;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -123,7 +127,7 @@ export class RandomCluster {
   }
 
   #start(id: MemberId, disk: Disk): Raft {
-    return new Raft({
+    const start = {
       id,
       options: {
         maxEntriesPerMessage: 3,
@@ -138,7 +142,8 @@ export class RandomCluster {
       snapshot: disk.snapshot,
       logStart: disk.logStart,
       entries: disk.entries,
-    });
+    };
+    return this.#record === null ? new Raft(start) : new TracedRaft(start, this.#record);
   }
 
   #fail(what: string): never {
@@ -211,6 +216,7 @@ export class RandomCluster {
       if (node.batches.length > 0 && this.#below(2) === 0) this.#writeBatch(node, node.batches[0]);
       node.batches = [];
       node.down = true;
+      this.#record?.({ type: "stop", node: node.id });
       this.#flight = this.#flight.filter((each) => each.to !== node.id || this.#below(2) === 0);
     }
   }

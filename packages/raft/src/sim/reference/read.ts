@@ -1,0 +1,113 @@
+/** Linearizable reads without the log (dissertation section 6.4): ReadIndex, with numbered rounds of heartbeats. */
+import type { Index, MemberId } from "../../core/index.js";
+import {
+  type AskedRead,
+  type Cluster,
+  configurationOf,
+  type Leadership,
+  leadershipOf,
+  ownLeadership,
+  type Server,
+  termFacts,
+} from "./facts.js";
+import { isQuorum, reachedByQuorum } from "./quorum.js";
+import { refuse } from "./rules.js";
+import type { TracedEvent, TraceMessageOf } from "./trace.js";
+
+/** Counts the round that a quorum has confirmed, whenever that may have changed: what was once confirmed stays so. */
+export function confirmRounds(server: Server, leadership: Leadership): void {
+  const { id, confirmed, round } = leadership;
+  const reached = reachedByQuorum(configurationOf(server), (voter) => (voter === id ? round : (confirmed.get(voter) ?? -1)));
+  leadership.confirmedRound = Math.max(leadership.confirmedRound, reached);
+}
+
+function ask(cluster: Cluster, server: Server): AskedRead {
+  const round = ownLeadership(cluster, server)?.round ?? 0;
+  // A leader that is a quorum by itself has nobody to ask.
+  const alone = isQuorum(configurationOf(server), (voter) => voter === server.id);
+  return { term: server.term, round, alone, committed: cluster.committed.lastIndex };
+}
+
+export function read(cluster: Cluster, server: Server, id: number): void {
+  server.reads.set(id, ask(cluster, server));
+}
+
+/** The leader may answer a read that was asked of it like this with `readIndex`. */
+function checkConfirmed(leadership: Leadership, asked: AskedRead, readIndex: Index, what: string): void {
+  const { id, first, commitIndex, confirmedRound } = leadership;
+  if (readIndex < first || readIndex > commitIndex)
+    refuse("readOwnTerm", `${what}: ${id} says ${readIndex}; its own entries begin at ${first}, it has committed ${commitIndex}`);
+  if (!asked.alone && confirmedRound <= asked.round)
+    refuse("readRound", `${what} was asked after round ${asked.round} began, and a quorum has confirmed round ${confirmedRound}`);
+  checkFresh(asked, readIndex, what);
+}
+
+function checkFresh({ committed }: AskedRead, readIndex: Index, what: string): void {
+  if (readIndex < committed) refuse("readFresh", `${what} may be answered at ${readIndex}; ${committed} was committed before`);
+}
+
+export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex }: TracedEvent<"readConfirmed">): void {
+  const what = `read ${id} on ${server.id}`;
+  const asked = server.reads.get(id);
+  if (asked === undefined) refuse("readAnswer", `${what} is confirmed, and nobody asked for it`);
+  const answer = server.readAnswers.get(id);
+  if (answer === undefined) {
+    const leadership = ownLeadership(cluster, server);
+    if (leadership === null || asked.term !== server.term) refuse("readAnswer", `${what} is confirmed, and no leader has answered it`);
+    checkConfirmed(leadership, asked, readIndex, what);
+  } else {
+    if (answer.readIndex !== readIndex) refuse("readAnswer", `${what} is confirmed at ${readIndex}; the leader said ${answer.readIndex}`);
+    checkFresh(asked, readIndex, what);
+    termFacts(cluster, answer.term).leadership?.answers.delete(`${server.id}/${id}`);
+  }
+  server.reads.delete(id);
+  server.readAnswers.delete(id);
+}
+
+// ---- A follower's question to the leader ----
+
+export function receiveReadRequest(
+  cluster: Cluster,
+  server: Server,
+  from: MemberId,
+  { requestId }: TraceMessageOf<"ReadIndexRequest">,
+): void {
+  const key = `${from}/${requestId}`;
+  const before = server.readRequests.get(key);
+  if (before === undefined) server.readRequests.set(key, { asked: ask(cluster, server), open: 1 });
+  else before.open += 1;
+}
+
+export function sendReadResponse(
+  cluster: Cluster,
+  server: Server,
+  to: MemberId,
+  { term, requestId, readIndex }: TraceMessageOf<"ReadIndexResponse">,
+): void {
+  const key = `${to}/${requestId}`;
+  const request = server.readRequests.get(key);
+  if (readIndex !== null) {
+    const leadership = leadershipOf(cluster, term, server.id);
+    if (request?.asked.term !== term)
+      refuse("readAnswer", `${server.id} answers read ${requestId} of ${to} in term ${term}, in which it was not asked`);
+    checkConfirmed(leadership, request.asked, readIndex, `read ${requestId} of ${to}`);
+    leadership.answers.set(key, readIndex);
+  }
+  if (request === undefined) return;
+  request.open -= 1;
+  if (request.open === 0) server.readRequests.delete(key);
+}
+
+export function receiveReadResponse(
+  cluster: Cluster,
+  server: Server,
+  from: MemberId,
+  { term, requestId, readIndex }: TraceMessageOf<"ReadIndexResponse">,
+): void {
+  if (readIndex === null) return;
+  const given = leadershipOf(cluster, term, from).answers.get(`${server.id}/${requestId}`);
+  // A second copy of an answer that was used: nobody may use it again.
+  if (given === undefined) return;
+  if (given !== readIndex) refuse("networkInvents", `${server.id} hears ${readIndex} for read ${requestId}; ${from} said ${given}`);
+  server.readAnswers.set(requestId, { term, readIndex });
+}
