@@ -59,6 +59,12 @@ export interface Counters {
   steps: number;
 }
 
+export interface RandomClusterOptions {
+  /** Is told everything that happens, as a trace. */
+  readonly record?: (record: TraceRecord) => void;
+  readonly longTurns?: boolean;
+}
+
 const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
 
 export class RandomCluster {
@@ -86,10 +92,12 @@ export class RandomCluster {
   readonly #size: number;
   readonly #snapshotsAt = new Map<string, SnapshotMetadata>();
   readonly #record: ((record: TraceRecord) => void) | null;
+  /** Output is taken only sometimes, so that several inputs share a turn. */
+  #longTurns: boolean;
 
-  /** `record` is told everything that happens, as a trace. */
-  constructor(seed: number, record: ((record: TraceRecord) => void) | null = null) {
-    this.#record = record;
+  constructor(seed: number, options: RandomClusterOptions = {}) {
+    this.#record = options.record ?? null;
+    this.#longTurns = options.longTurns ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -252,7 +260,7 @@ export class RandomCluster {
   #input(node: Node, body: () => void): void {
     if (node.down) return;
     body();
-    this.#after(node);
+    if (!this.#longTurns || this.#below(2) === 0) this.#after(node);
   }
 
   #after(node: Node): void {
@@ -443,6 +451,7 @@ export class RandomCluster {
 
   /** Liveness: once faults stop there is a leader, a new command commits, and all are equal. */
   #heal(): void {
+    this.#longTurns = false;
     for (const node of this.#nodes) if (node.down) this.#crashOrRestart(node);
     const before = this.#highestCommitted;
     for (let round = 0; round < 400; round += 1) {

@@ -8,7 +8,10 @@ import type { TracedEvent, TraceEntry } from "./trace.js";
 export function commitAdvanced(cluster: Cluster, server: Server, { commitIndex }: TracedEvent<"commitAdvanced">): void {
   const { id, log } = server;
   if (commitIndex < server.commitIndex || commitIndex > log.lastIndex)
-    refuse("commitRises", `${id} moves its commitIndex from ${server.commitIndex} to ${commitIndex}; its log ends at ${log.lastIndex}`);
+    refuse(
+      "commitRises",
+      `${id} moves its commitIndex from ${server.commitIndex} to ${commitIndex}; its log ends at ${log.lastIndex}`,
+    );
   const leadership = ownLeadership(cluster, server);
   // What a snapshot that was installed stands for is committed by that.
   if (commitIndex > server.snapshot.index) {
@@ -25,11 +28,17 @@ function commitByCounting(cluster: Cluster, server: Server, leadership: Leadersh
   const { acknowledged } = leadership;
   const holds = (voter: string): boolean => (voter === id ? server.durableIndex : (acknowledged.get(voter) ?? 0)) >= index;
   if (!isQuorum(configurationOf(server), holds))
-    refuse("commitQuorum", `${id} commits ${index}, acknowledged by ${JSON.stringify([...acknowledged])}, durable here up to ${server.durableIndex}`);
+    refuse(
+      "commitQuorum",
+      `${id} commits ${index}, acknowledged by ${JSON.stringify([...acknowledged])}, durable here up to ${server.durableIndex}`,
+    );
   // A late commit of an old leader: those that were elected meanwhile must have it all the same.
   for (const later of cluster.terms.values())
     if (later.term > term && later.leadership !== null && !later.leadership.log.agrees(index, term))
-      refuse("leaderCompleteness", `${id} commits ${index}/${term}, which ${later.leadership.id}, leader of term ${later.term}, has not`);
+      refuse(
+        "leaderCompleteness",
+        `${id} commits ${index}/${term}, which ${later.leadership.id}, leader of term ${later.term}, has not`,
+      );
   noteCommitted(cluster, server, index);
 }
 
@@ -56,7 +65,10 @@ function commitAsTold(cluster: Cluster, server: Server, index: Index): void {
   if (own === null || leadership === null || !leadership.log.agrees(index, own))
     refuse("commitAsTold", `${id} commits ${index}/${own}, which is not what the leader of term ${term} has there`);
   if (index > cluster.committed.lastIndex || !cluster.committed.agrees(index, own))
-    refuse("stateMachineSafety", `${id} commits ${index}/${own}; ${cluster.committed.termAt(index) ?? "nothing"} is committed there`);
+    refuse(
+      "stateMachineSafety",
+      `${id} commits ${index}/${own}; ${cluster.committed.termAt(index) ?? "nothing"} is committed there`,
+    );
 }
 
 export function apply(cluster: Cluster, server: Server, entry: TraceEntry): void {

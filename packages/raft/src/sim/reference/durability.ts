@@ -2,9 +2,9 @@
 import type { LogPosition } from "../../core/index.js";
 import { type Cluster, createServer, type Server, serverOf, show, termFacts } from "./facts.js";
 import { addConfiguration, checkSnapshotConfiguration, configurationAt } from "./membership.js";
+import { sameConfiguration } from "./quorum.js";
 import { refuse } from "./rules.js";
 import { checkCommitted } from "./snapshot.js";
-import { sameConfiguration } from "./quorum.js";
 import { TermLog } from "./term-log.js";
 import type { PersistRecord, StartRecord, StopRecord, TracedEvent } from "./trace.js";
 
@@ -16,13 +16,22 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
   const { ticket, currentTerm, votedFor, commitIndex, logStart, entries } = record;
   if (ticket <= server.lastTicket) refuse("batchIsState", `${id} gives ticket ${ticket} after ${server.lastTicket}`);
   if (currentTerm !== server.term || votedFor !== server.votedFor || commitIndex > server.commitIndex)
-    refuse("batchIsState", `${id} writes term ${currentTerm}, vote ${votedFor}, commit ${commitIndex}; it is in ${server.term}, has voted for ${server.votedFor}, has committed ${server.commitIndex}`);
+    refuse(
+      "batchIsState",
+      `${id} writes term ${currentTerm}, vote ${votedFor}, commit ${commitIndex}; it is in ${server.term}, has voted for ${server.votedFor}, has committed ${server.commitIndex}`,
+    );
   if (logStart === null ? server.owesLogStart : !server.owesLogStart || logStart.index > log.start.index)
-    refuse("batchIsState", `${id} writes that its log begins after ${logStart?.index ?? "the same position"}; it begins after ${show(log.start)}`);
+    refuse(
+      "batchIsState",
+      `${id} writes that its log begins after ${logStart?.index ?? "the same position"}; it begins after ${show(log.start)}`,
+    );
   const first = entries[0]?.index ?? log.lastIndex + 1;
   const last = first + entries.length - 1;
   if (first > server.handedIndex + 1 || last !== log.lastIndex)
-    refuse("batchIsState", `${id} writes entries ${first}..${last}; its log ends at ${log.lastIndex}, and up to ${server.handedIndex} is handed over`);
+    refuse(
+      "batchIsState",
+      `${id} writes entries ${first}..${last}; its log ends at ${log.lastIndex}, and up to ${server.handedIndex} is handed over`,
+    );
   const ends: LogPosition[] = [];
   for (const [place, entry] of entries.entries()) {
     if (entry.index !== first + place || log.termAt(entry.index) !== entry.term)
@@ -41,7 +50,10 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
 
 export function persisted(cluster: Cluster, server: Server, ticket: number): void {
   if (ticket > server.lastTicket)
-    refuse("durableInOrder", `${server.id} hears that batch ${ticket} is durable, and has handed over ${server.lastTicket} at most`);
+    refuse(
+      "durableInOrder",
+      `${server.id} hears that batch ${ticket} is durable, and has handed over ${server.lastTicket} at most`,
+    );
   while ((server.batches[0]?.ticket ?? ticket + 1) <= ticket) {
     const batch = server.batches.shift();
     if (batch === undefined) break;
@@ -75,7 +87,8 @@ export function stop(cluster: Cluster, record: StopRecord): void {
 }
 
 export function start(cluster: Cluster, record: StartRecord): void {
-  if (cluster.gone.has(record.node)) refuse("oneLife", `${record.node} starts, and its disk was lost: what comes is somebody else`);
+  if (cluster.gone.has(record.node))
+    refuse("oneLife", `${record.node} starts, and its disk was lost: what comes is somebody else`);
   const server = serverOf(cluster, record.node);
   if (server.up) refuse("oneLife", `${record.node} starts, and lives already`);
   const log = logOf(cluster, record);
@@ -92,7 +105,10 @@ function logOf(cluster: Cluster, { node, logStart, entries, snapshot }: StartRec
     if (entry.index !== log.lastIndex + 1) refuse("restartKeeps", `the log of ${node} has ${entry.index} after ${log.lastIndex}`);
     const facts = cluster.book.see(entry);
     if (facts !== null && facts.previousTerm !== log.lastTerm)
-      refuse("logMatching", `the log of ${node} has ${show(entry)} after ${show(log.last)}, and it was made after term ${facts.previousTerm}`);
+      refuse(
+        "logMatching",
+        `the log of ${node} has ${show(entry)} after ${show(log.last)}, and it was made after term ${facts.previousTerm}`,
+      );
     log.append(entry.index, entry.term);
   }
   const { lastIncludedIndex, lastIncludedTerm } = snapshot;
@@ -106,7 +122,8 @@ function checkFresh(cluster: Cluster, record: StartRecord): void {
   const { configuration, configurationIndex, lastIncludedIndex } = snapshot;
   const [founding] = cluster.configurations;
   const numbers = [currentTerm, commitIndex, lastIncludedIndex, configurationIndex, entries.length];
-  if (votedFor !== null || numbers.some((number) => number !== 0)) refuse("freshStart", `${node} begins its first life with a past`);
+  if (votedFor !== null || numbers.some((number) => number !== 0))
+    refuse("freshStart", `${node} begins its first life with a past`);
   if (configuration.voters.length === 0) return;
   if (founding === undefined) cluster.configurations.push({ index: 0, configuration });
   else if (founding.index === 0 && !sameConfiguration(founding.configuration, configuration))
@@ -122,11 +139,15 @@ function checkHardState(cluster: Cluster, server: Server, record: StartRecord): 
   const facts = termFacts(cluster, currentTerm);
   const durable = facts.durableVotes.get(id);
   if (durable !== undefined && votedFor !== durable)
-    refuse("restartKeeps", `${id} comes back with a vote for ${votedFor ?? "nobody"} in term ${currentTerm}; that for ${durable} was durable`);
+    refuse(
+      "restartKeeps",
+      `${id} comes back with a vote for ${votedFor ?? "nobody"} in term ${currentTerm}; that for ${durable} was durable`,
+    );
   if (votedFor !== null && votedFor !== facts.votes.get(id))
     refuse("restartInventsNothing", `${id} comes back with a vote for ${votedFor} in term ${currentTerm}, which it has not cast`);
   const most = Math.max(server.commitIndex, snapshot.index, record.snapshot.lastIncludedIndex);
-  if (commitIndex > most) refuse("restartInventsNothing", `${id} comes back with commit ${commitIndex}, and had committed ${most}`);
+  if (commitIndex > most)
+    refuse("restartInventsNothing", `${id} comes back with commit ${commitIndex}, and had committed ${most}`);
 }
 
 /** What was durable is there, unless a snapshot stands in its place, or contradicts it: then the whole log had to go. */
@@ -134,14 +155,16 @@ function checkLog(cluster: Cluster, server: Server, { snapshot, logStart }: Star
   const end = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
   checkCommitted(cluster, logStart, `${server.id} starts with a log after ${show(logStart)}`);
   checkCommitted(cluster, end, `${server.id} starts with a snapshot`);
-  if (end.index > 0)
-    checkSnapshotConfiguration(configurationAt(cluster.configurations, end.index), snapshot, server.id);
+  if (end.index > 0) checkSnapshotConfiguration(configurationAt(cluster.configurations, end.index), snapshot, server.id);
   const { durableIndex } = server;
   if (durableIndex <= end.index) return;
   if (end.index >= server.log.start.index && server.log.termAt(end.index) !== end.term) return;
   const durableTerm = server.log.termAt(durableIndex);
   if (durableTerm !== null && log.termAt(durableIndex) !== durableTerm)
-    refuse("restartKeeps", `${server.id} comes back with a log that ends at ${show(log.last)}, and ${durableIndex}/${durableTerm} was durable`);
+    refuse(
+      "restartKeeps",
+      `${server.id} comes back with a log that ends at ${show(log.last)}, and ${durableIndex}/${durableTerm} was durable`,
+    );
 }
 
 function beginLife(cluster: Cluster, record: StartRecord, log: TermLog): void {

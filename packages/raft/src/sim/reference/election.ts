@@ -46,7 +46,8 @@ export function roleChanged(cluster: Cluster, server: Server, event: TracedEvent
   if (role === "leader") becomeLeader(cluster, server, facts);
   else if (role !== "follower" && previous === "leader") refuse("roleFollows", `leader ${server.id} becomes ${role}`);
   else if (role === "candidate") beginCampaign(server, facts);
-  else if (role === "preCandidate") facts.preCampaigns.set(server.id, [...(facts.preCampaigns.get(server.id) ?? []), server.log.last]);
+  else if (role === "preCandidate")
+    facts.preCampaigns.set(server.id, [...(facts.preCampaigns.get(server.id) ?? []), server.log.last]);
   server.role = role;
 }
 
@@ -63,7 +64,8 @@ function beginCampaign(server: Server, facts: TermFacts): void {
 
 function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void {
   const { id, term, log } = server;
-  if (server.role !== "candidate" || !facts.campaigns.has(id)) refuse("roleFollows", `${id} leads term ${term} without a campaign`);
+  if (server.role !== "candidate" || !facts.campaigns.has(id))
+    refuse("roleFollows", `${id} leads term ${term} without a campaign`);
   if (facts.leadership !== null) refuse("electionSafety", `${facts.leadership.id} and ${id} both lead term ${term}`);
   const { votes } = inboxOf(server, term);
   const ownVote = server.diskTerm === term && server.diskVote === id;
@@ -74,7 +76,10 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
     if (earlier.term < term) committed = Math.max(committed, earlier.leadership?.commitIndex ?? 0);
   const committedTerm = cluster.committed.termAt(committed);
   if (committedTerm !== null && !log.agrees(committed, committedTerm))
-    refuse("leaderCompleteness", `${id} leads term ${term}, and ${committed}/${committedTerm}, which is committed, is not in its log`);
+    refuse(
+      "leaderCompleteness",
+      `${id} leads term ${term}, and ${committed}/${committedTerm}, which is committed, is not in its log`,
+    );
   facts.leadership = {
     id,
     first: log.lastIndex + 1,
@@ -100,7 +105,10 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
     const last = inboxOf(server, term).candidates.get(candidate);
     if (last === undefined) refuse("voteAnswers", `${server.id} votes for ${candidate}, which has not asked it in term ${term}`);
     if (!isUpToDate(last, server.log.last))
-      refuse("upToDate", `${server.id}, whose log ends at ${show(server.log.last)}, votes for ${candidate}, whose log ends at ${show(last)}`);
+      refuse(
+        "upToDate",
+        `${server.id}, whose log ends at ${show(server.log.last)}, votes for ${candidate}, whose log ends at ${show(last)}`,
+      );
   }
   facts.votes.set(server.id, candidate);
   server.votedFor = candidate;
@@ -111,7 +119,10 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
 export function sendRequestPreVote(cluster: Cluster, server: Server, message: TraceMessageOf<"RequestPreVote">): void {
   const logs = termFacts(cluster, message.term).preCampaigns.get(server.id) ?? [];
   if (message.proposedTerm !== message.term + 1 || !logs.some((last) => same(last, lastOf(message))))
-    refuse("preVote", `${server.id} asks for promises in term ${message.proposedTerm} with ${show(lastOf(message))}, as it never was`);
+    refuse(
+      "preVote",
+      `${server.id} asks for promises in term ${message.proposedTerm} with ${show(lastOf(message))}, as it never was`,
+    );
 }
 
 export function sendPreVoteResponse(
@@ -132,7 +143,10 @@ export function sendPreVoteResponse(
 export function sendRequestVote(cluster: Cluster, server: Server, message: TraceMessageOf<"RequestVote">): void {
   const facts = termFacts(cluster, message.term);
   if (!same(facts.campaigns.get(server.id), lastOf(message)))
-    refuse("voteRequest", `${server.id} asks for votes in term ${message.term} with ${show(lastOf(message))}, as it did not campaign`);
+    refuse(
+      "voteRequest",
+      `${server.id} asks for votes in term ${message.term} with ${show(lastOf(message))}, as it did not campaign`,
+    );
   if (facts.durableVotes.get(server.id) !== server.id)
     refuse("voteIsDurable", `${server.id} asks for votes in term ${message.term} before its own is durable`);
   facts.asked.add(server.id);
@@ -147,7 +161,8 @@ export function sendVoteResponse(
   if (!message.voteGranted) return;
   const facts = termFacts(cluster, message.term);
   const cast = facts.votes.get(server.id);
-  if (cast !== to) refuse("oneVote", `${server.id} tells ${to} that it has its vote in term ${message.term}; ${cast ?? "nobody"} has`);
+  if (cast !== to)
+    refuse("oneVote", `${server.id} tells ${to} that it has its vote in term ${message.term}; ${cast ?? "nobody"} has`);
   if (facts.durableVotes.get(server.id) !== to)
     refuse("voteIsDurable", `${server.id} grants ${to} its vote in term ${message.term} before it is durable`);
   facts.sentVotes.add(server.id);

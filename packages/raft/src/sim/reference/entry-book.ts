@@ -43,7 +43,8 @@ export class EntryBook {
     const facts = this.find(entry.index, entry.term);
     if (facts === null) return null;
     const { type, digest, configuration = null } = entry;
-    const other = (what: string): never => refuse("logMatching", `entry ${entry.index}/${entry.term} is seen with another ${what}`);
+    const other = (what: string): never =>
+      refuse("logMatching", `entry ${entry.index}/${entry.term} is seen with another ${what}`);
     if (facts.type === "passed over" && type === "command")
       refuse("applyInOrder", `command ${entry.index} was passed over by a state machine`);
     if (facts.type !== null && facts.type !== "passed over" && facts.type !== type) other("type");

@@ -31,7 +31,7 @@ export interface Inbox {
   readonly requests: Map<Index, Index[]>;
   /** The highest commit index that a message allows. */
   commit: Index;
-  /** The newest round that it heard of; -1: none. */
+  /** The newest round that it heard of; 0: none. */
   round: number;
 }
 
@@ -49,8 +49,8 @@ export interface Leadership {
   round: number;
   readonly confirmed: Map<MemberId, number>;
   confirmedRound: number;
-  /** Its answers to reads of others: asker/requestId, until they are used. */
-  readonly answers: Map<string, Index>;
+  /** Its answers to reads of others: asker/requestId, until they are used. Two, if a question came twice. */
+  readonly answers: Map<string, readonly Index[]>;
 }
 
 /** How things stood when a read was asked. */
@@ -128,7 +128,7 @@ export interface Server {
   whole: LogPosition | null;
   /** Reads that were asked here; answers of a leader to them; questions of others, and how many answers these may get. */
   reads: Map<number, AskedRead>;
-  readAnswers: Map<number, { readonly term: Term; readonly readIndex: Index }>;
+  readAnswers: Map<number, { readonly term: Term; readonly readIndexes: Index[] }>;
   readRequests: Map<string, { readonly asked: AskedRead; open: number }>;
   /** The configuration that the node has said is in force. */
   announced: Index;
@@ -244,7 +244,7 @@ export function inboxOf(server: Server, term: Term): Inbox {
       entries: createRanges(),
       requests: new Map(),
       commit: 0,
-      round: -1,
+      round: 0,
     };
     server.inboxes.set(term, inbox);
   }
@@ -254,7 +254,8 @@ export function inboxOf(server: Server, term: Term): Inbox {
 /** The leadership of this server in this term; anybody else's messages in a leader's name are refused. */
 export function leadershipOf(cluster: Cluster, term: Term, id: MemberId): Leadership {
   const { leadership } = termFacts(cluster, term);
-  if (leadership?.id !== id) refuse("onlyTheLeader", `${id} speaks as leader of term ${term}, which ${leadership?.id ?? "nobody"} leads`);
+  if (leadership?.id !== id)
+    refuse("onlyTheLeader", `${id} speaks as leader of term ${term}, which ${leadership?.id ?? "nobody"} leads`);
   return leadership;
 }
 

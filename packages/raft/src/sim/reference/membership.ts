@@ -4,7 +4,7 @@
  * by this.
  */
 import type { Index } from "../../core/index.js";
-import { type Cluster, type ConfigurationAt, configurationOf, type Server, ownLeadership, serverOf } from "./facts.js";
+import { type Cluster, type ConfigurationAt, configurationOf, ownLeadership, type Server, serverOf } from "./facts.js";
 import { mayFollow, sameConfiguration } from "./quorum.js";
 import { confirmRounds } from "./read.js";
 import { refuse } from "./rules.js";
@@ -48,7 +48,10 @@ function beginChange(cluster: Cluster, server: Server, index: Index, configurati
   if (leadership.commitIndex < leadership.first || leadership.commitIndex < (before?.index ?? 0))
     refuse("configurationChange", `${server.id} changes the configuration at ${index} with ${leadership.commitIndex} committed`);
   if (!mayFollow(configurationOf(server), configuration))
-    refuse("configurationChange", `${server.id} puts a configuration at ${index} whose quorums need not meet those of the one before`);
+    refuse(
+      "configurationChange",
+      `${server.id} puts a configuration at ${index} whose quorums need not meet those of the one before`,
+    );
   const facts = cluster.book.find(index, term);
   if (facts !== null) Object.assign(facts, { type: "configuration", configuration });
   addConfiguration(cluster, server, { index, configuration });
@@ -59,7 +62,11 @@ function beginChange(cluster: Cluster, server: Server, index: Index, configurati
 export function checkSnapshotConfiguration(known: ConfigurationAt | null, snapshot: TraceSnapshot, of: string): void {
   // A member that joined later knows no founding configuration until an entry or a snapshot brings one.
   if (known?.index === 0 && snapshot.configurationIndex === 0 && snapshot.configuration.voters.length === 0) return;
-  if (known === null || known.index !== snapshot.configurationIndex || !sameConfiguration(known.configuration, snapshot.configuration))
+  if (
+    known === null ||
+    known.index !== snapshot.configurationIndex ||
+    !sameConfiguration(known.configuration, snapshot.configuration)
+  )
     refuse(
       "snapshotCommitted",
       `${of}: the snapshot at ${snapshot.lastIncludedIndex} says that configuration ${snapshot.configurationIndex} is in force there; it is ${known?.index ?? "none"}`,

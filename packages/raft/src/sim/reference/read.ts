@@ -17,7 +17,7 @@ import type { TracedEvent, TraceMessageOf } from "./trace.js";
 /** Counts the round that a quorum has confirmed, whenever that may have changed: what was once confirmed stays so. */
 export function confirmRounds(server: Server, leadership: Leadership): void {
   const { id, confirmed, round } = leadership;
-  const reached = reachedByQuorum(configurationOf(server), (voter) => (voter === id ? round : (confirmed.get(voter) ?? -1)));
+  const reached = reachedByQuorum(configurationOf(server), (voter) => (voter === id ? round : (confirmed.get(voter) ?? 0)));
   leadership.confirmedRound = Math.max(leadership.confirmedRound, reached);
 }
 
@@ -53,10 +53,12 @@ export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex 
   const answer = server.readAnswers.get(id);
   if (answer === undefined) {
     const leadership = ownLeadership(cluster, server);
-    if (leadership === null || asked.term !== server.term) refuse("readAnswer", `${what} is confirmed, and no leader has answered it`);
+    if (leadership === null || asked.term !== server.term)
+      refuse("readAnswer", `${what} is confirmed, and no leader has answered it`);
     checkConfirmed(leadership, asked, readIndex, what);
   } else {
-    if (answer.readIndex !== readIndex) refuse("readAnswer", `${what} is confirmed at ${readIndex}; the leader said ${answer.readIndex}`);
+    if (!answer.readIndexes.includes(readIndex))
+      refuse("readAnswer", `${what} is confirmed at ${readIndex}; the leader said ${answer.readIndexes.join(", ")}`);
     checkFresh(asked, readIndex, what);
     termFacts(cluster, answer.term).leadership?.answers.delete(`${server.id}/${id}`);
   }
@@ -91,7 +93,7 @@ export function sendReadResponse(
     if (request?.asked.term !== term)
       refuse("readAnswer", `${server.id} answers read ${requestId} of ${to} in term ${term}, in which it was not asked`);
     checkConfirmed(leadership, request.asked, readIndex, `read ${requestId} of ${to}`);
-    leadership.answers.set(key, readIndex);
+    leadership.answers.set(key, [...(leadership.answers.get(key) ?? []), readIndex]);
   }
   if (request === undefined) return;
   request.open -= 1;
@@ -108,6 +110,9 @@ export function receiveReadResponse(
   const given = leadershipOf(cluster, term, from).answers.get(`${server.id}/${requestId}`);
   // A second copy of an answer that was used: nobody may use it again.
   if (given === undefined) return;
-  if (given !== readIndex) refuse("networkInvents", `${server.id} hears ${readIndex} for read ${requestId}; ${from} said ${given}`);
-  server.readAnswers.set(requestId, { term, readIndex });
+  if (!given.includes(readIndex))
+    refuse("networkInvents", `${server.id} hears ${readIndex} for read ${requestId}; ${from} said ${given.join(", ")}`);
+  const heard = server.readAnswers.get(requestId);
+  if (heard?.term === term) heard.readIndexes.push(readIndex);
+  else server.readAnswers.set(requestId, { term, readIndexes: [readIndex] });
 }

@@ -50,7 +50,8 @@ function sourceOf(cluster: Cluster, server: Server, first: Index, last: Index): 
 
 export function logTruncated(cluster: Cluster, server: Server, { from, previousLast }: TracedEvent<"logTruncated">): void {
   const { id, term, log, commitIndex } = server;
-  if (ownLeadership(cluster, server) !== null) refuse("leaderAppendOnly", `${id} leads term ${term} and cuts its log from ${from}`);
+  if (ownLeadership(cluster, server) !== null)
+    refuse("leaderAppendOnly", `${id} leads term ${term} and cuts its log from ${from}`);
   if (from <= commitIndex) refuse("committedStays", `${id} cuts its log from ${from}, and has committed ${commitIndex}`);
   const own = log.termAt(from);
   if (previousLast !== log.lastIndex || own === null)
@@ -103,7 +104,10 @@ export function sendHeartbeat(cluster: Cluster, from: MemberId, to: MemberId, me
   const leadership = leadershipOf(cluster, message.term, from);
   const most = Math.min(leadership.commitIndex, leadership.acknowledged.get(to) ?? 0);
   if (message.leaderCommit > most)
-    refuse("leaderCommit", `${from} tells ${to} that ${message.leaderCommit} is committed; of what ${to} has acknowledged, ${most} is`);
+    refuse(
+      "leaderCommit",
+      `${from} tells ${to} that ${message.leaderCommit} is committed; of what ${to} has acknowledged, ${most} is`,
+    );
   leadership.round = Math.max(leadership.round, message.readRound);
 }
 
@@ -126,9 +130,15 @@ export function sendAppendResponse(cluster: Cluster, server: Server, message: Tr
   // What is compacted here is committed and durable; who asked for it is not remembered.
   if (matchIndex > log.start.index) {
     if (server.inboxes.get(term)?.requests.get(prevLogIndex)?.includes(matchIndex) !== true)
-      refuse("ackWhatCame", `${id} acknowledges ${matchIndex} after ${prevLogIndex} in term ${term}, and was sent no such entries`);
+      refuse(
+        "ackWhatCame",
+        `${id} acknowledges ${matchIndex} after ${prevLogIndex} in term ${term}, and was sent no such entries`,
+      );
     if (!isDurableAsLed(server, facts, matchIndex))
-      refuse("ackIsDurable", `${id} acknowledges ${matchIndex} in term ${term}, and its log is durable up to ${server.durableIndex}`);
+      refuse(
+        "ackIsDurable",
+        `${id} acknowledges ${matchIndex} in term ${term}, and its log is durable up to ${server.durableIndex}`,
+      );
   }
   facts.sentAcks.set(id, Math.max(facts.sentAcks.get(id) ?? 0, matchIndex));
 }
@@ -143,10 +153,12 @@ function isDurableAsLed(server: Server, { term, leadership }: TermFacts, index: 
 
 export function sendHeartbeatResponse(cluster: Cluster, server: Server, message: TraceMessageOf<"HeartbeatResponse">): void {
   const { term, readRound } = message;
-  const heard = server.inboxes.get(term)?.round ?? -1;
-  if (readRound > heard) refuse("readRound", `${server.id} answers round ${readRound} of term ${term}, and has heard of round ${heard}`);
+  // Round 0 is none: so says also who tells an old leader that its term is over.
+  const heard = server.inboxes.get(term)?.round ?? 0;
+  if (readRound > heard)
+    refuse("readRound", `${server.id} answers round ${readRound} of term ${term}, and has heard of round ${heard}`);
   const { sentRounds } = termFacts(cluster, term);
-  sentRounds.set(server.id, Math.max(sentRounds.get(server.id) ?? -1, readRound));
+  sentRounds.set(server.id, Math.max(sentRounds.get(server.id) ?? 0, readRound));
 }
 
 export function receiveAppendResponse(
@@ -161,7 +173,10 @@ export function receiveAppendResponse(
 export function receiveAck(cluster: Cluster, server: Server, from: MemberId, term: number, matchIndex: Index): void {
   const { sentAcks, leadership } = termFacts(cluster, term);
   if (matchIndex > (sentAcks.get(from) ?? -1))
-    refuse("networkInvents", `${server.id} hears that ${from} acknowledges ${matchIndex} in term ${term}, which ${from} never said`);
+    refuse(
+      "networkInvents",
+      `${server.id} hears that ${from} acknowledges ${matchIndex} in term ${term}, which ${from} never said`,
+    );
   if (leadership?.id !== server.id) return;
   leadership.acknowledged.set(from, Math.max(leadership.acknowledged.get(from) ?? 0, matchIndex));
 }
@@ -173,9 +188,9 @@ export function receiveHeartbeatResponse(
   message: TraceMessageOf<"HeartbeatResponse">,
 ): void {
   const { sentRounds, leadership } = termFacts(cluster, message.term);
-  if (message.readRound > (sentRounds.get(from) ?? -1))
+  if (message.readRound > (sentRounds.get(from) ?? 0))
     refuse("networkInvents", `${server.id} hears an answer to round ${message.readRound} that ${from} never sent`);
   if (leadership?.id !== server.id) return;
-  leadership.confirmed.set(from, Math.max(leadership.confirmed.get(from) ?? -1, message.readRound));
+  leadership.confirmed.set(from, Math.max(leadership.confirmed.get(from) ?? 0, message.readRound));
   confirmRounds(server, leadership);
 }

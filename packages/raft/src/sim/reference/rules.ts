@@ -49,7 +49,8 @@ export const RULES = {
   applyInOrder: "commands are applied once each, in the order of the log (Raft 5.3, figure 2)",
   // ---- Membership ----
   configurationInLog: "the newest configuration in the log is in force, from its appending to its cutting off (dissertation 4.1)",
-  configurationChange: "one change at a time, after an entry of the term is committed, by steps whose quorums meet (dissertation 4)",
+  configurationChange:
+    "one change at a time, after an entry of the term is committed, by steps whose quorums meet (dissertation 4)",
   // ---- Snapshots ----
   snapshotCommitted: "a snapshot stands for applied entries, with the configuration in force at its end (Raft 7, figure 13)",
   snapshotFromLeader: "a server installs only what a leader sent it, and only beyond what it has committed (Raft 7)",

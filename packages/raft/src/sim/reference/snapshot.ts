@@ -38,14 +38,21 @@ export function snapshotInstalled(cluster: Cluster, server: Server, event: Trace
   const { id, log, commitIndex } = server;
   const end = endOf(event);
   if (server.whole === null || show(server.whole) !== show(end) || end.index <= commitIndex)
-    refuse("snapshotFromLeader", `${id}, which has committed ${commitIndex}, installs ${show(end)}; what was sent is ${server.whole === null ? "nothing" : show(server.whole)}`);
+    refuse(
+      "snapshotFromLeader",
+      `${id}, which has committed ${commitIndex}, installs ${show(end)}; what was sent is ${server.whole === null ? "nothing" : show(server.whole)}`,
+    );
   const agrees = log.termAt(end.index) === end.term;
   if (event.keptSuffix !== agrees)
-    refuse("snapshotSuffix", `${id} ${event.keptSuffix ? "keeps" : "drops"} the log after ${show(end)}, where its own has term ${log.termAt(end.index)}`);
+    refuse(
+      "snapshotSuffix",
+      `${id} ${event.keptSuffix ? "keeps" : "drops"} the log after ${show(end)}, where its own has term ${log.termAt(end.index)}`,
+    );
   server.whole = null;
   const suffix = agrees ? server.configurations.filter((at) => at.index > end.index) : [];
   server.configurations = [];
-  for (const at of [configurationAt(cluster.configurations, end.index), ...suffix]) if (at !== null) addConfiguration(cluster, server, at);
+  for (const at of [configurationAt(cluster.configurations, end.index), ...suffix])
+    if (at !== null) addConfiguration(cluster, server, at);
   if (agrees) log.compact(end.index);
   else {
     log.restart(end);
@@ -62,7 +69,10 @@ export function snapshotInstalled(cluster: Cluster, server: Server, event: Trace
 export function logCompacted(cluster: Cluster, server: Server, { purgedIndex }: TracedEvent<"logCompacted">): void {
   const { id, log, snapshot: newest } = server;
   if (purgedIndex > newest.index || purgedIndex < log.start.index)
-    refuse("compactBelow", `${id} compacts its log from ${log.start.index} up to ${purgedIndex}; its snapshot ends at ${newest.index}`);
+    refuse(
+      "compactBelow",
+      `${id} compacts its log from ${log.start.index} up to ${purgedIndex}; its snapshot ends at ${newest.index}`,
+    );
   log.compact(purgedIndex);
   while ((server.configurations[1]?.index ?? Number.MAX_SAFE_INTEGER) <= purgedIndex) server.configurations.shift();
   for (const [term, index] of server.everDurable) if (index <= purgedIndex) server.everDurable.delete(term);
@@ -82,18 +92,17 @@ export function receiveInstallSnapshot(server: Server, message: TraceMessageOf<"
   if (message.done) server.offered.add(show(endOf(message)));
 }
 
-export function sendSnapshotResponse(
-  cluster: Cluster,
-  server: Server,
-  message: TraceMessageOf<"InstallSnapshotResponse">,
-): void {
+export function sendSnapshotResponse(cluster: Cluster, server: Server, message: TraceMessageOf<"InstallSnapshotResponse">): void {
   if (message.status !== "installed") return;
   const { id, log, durableIndex, commitIndex } = server;
   const end = endOf(message);
   checkCommitted(cluster, end, `${id} acknowledges a snapshot`);
   const inLog = end.index <= Math.min(durableIndex, commitIndex) && log.agrees(end.index, end.term);
   if (end.index > server.snapshot.index && !inLog)
-    refuse("snapshotAck", `${id} acknowledges snapshot ${show(end)}; it has ${show(server.snapshot)}, and its log is durable up to ${durableIndex}`);
+    refuse(
+      "snapshotAck",
+      `${id} acknowledges snapshot ${show(end)}; it has ${show(server.snapshot)}, and its log is durable up to ${durableIndex}`,
+    );
   const { sentAcks } = termFacts(cluster, message.term);
   sentAcks.set(id, Math.max(sentAcks.get(id) ?? 0, end.index));
 }

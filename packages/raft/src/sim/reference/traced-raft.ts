@@ -74,7 +74,12 @@ export function traceMessage(message: Message): TraceMessage {
   }
 }
 
-function traceSnapshot({ lastIncludedIndex, lastIncludedTerm, configuration, configurationIndex }: SnapshotMetadata): TraceSnapshot {
+function traceSnapshot({
+  lastIncludedIndex,
+  lastIncludedTerm,
+  configuration,
+  configurationIndex,
+}: SnapshotMetadata): TraceSnapshot {
   return { lastIncludedIndex, lastIncludedTerm, configuration: configurationIn(configuration), configurationIndex };
 }
 

@@ -1,0 +1,185 @@
+/**
+ * Traces written by hand, step by step: for what the core does not do yet (changes of membership), and for stories of a few
+ * lines. Each step writes the records of nodes that do as Raft says; that they do is what the reference then agrees to.
+ */
+import type { EntryType, Index, MemberId, Term } from "../../../src/core/index.js";
+import type { TraceConfiguration, TraceEntry, TraceMessage, TraceRecord } from "../../../src/sim/reference/index.js";
+
+interface HandNode {
+  term: Term;
+  votedFor: MemberId | null;
+  log: TraceEntry[];
+  commit: Index;
+  applied: Index;
+  ticket: number;
+}
+
+export const voters = (...ids: readonly MemberId[]): TraceConfiguration => ({ voters: ids, votersOutgoing: [], learners: [] });
+
+export class HandTrace {
+  readonly records: TraceRecord[] = [];
+  readonly #nodes = new Map<MemberId, HandNode>();
+  readonly #founding: TraceConfiguration;
+
+  constructor(founding: TraceConfiguration, ids: readonly MemberId[]) {
+    this.#founding = founding;
+    for (const id of ids) {
+      this.#nodes.set(id, { term: 0, votedFor: null, log: [], commit: 0, applied: 0, ticket: 0 });
+      this.start(id);
+    }
+  }
+
+  #node(id: MemberId): HandNode {
+    const node = this.#nodes.get(id);
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  add(...records: readonly TraceRecord[]): void {
+    this.records.push(...records);
+  }
+
+  start(id: MemberId): void {
+    const node = this.#node(id);
+    node.commit = 0;
+    node.applied = 0;
+    node.ticket = 0;
+    this.add({
+      type: "start",
+      node: id,
+      currentTerm: node.term,
+      votedFor: node.votedFor,
+      commitIndex: 0,
+      snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: this.#founding, configurationIndex: 0 },
+      logStart: { index: 0, term: 0 },
+      entries: [...node.log],
+    });
+  }
+
+  stop(id: MemberId): void {
+    this.add({ type: "stop", node: id });
+  }
+
+  /** Hands over what changed, and is told that it is durable. */
+  persist(id: MemberId, entries: readonly TraceEntry[] = []): void {
+    const node = this.#node(id);
+    node.ticket += 1;
+    const { ticket, term, votedFor, commit } = node;
+    this.add(
+      { type: "persist", node: id, ticket, currentTerm: term, votedFor, commitIndex: commit, logStart: null, entries },
+      { type: "persisted", node: id, ticket },
+    );
+  }
+
+  deliver(from: MemberId, to: MemberId, message: TraceMessage): void {
+    this.add({ type: "send", node: from, to, message }, { type: "receive", node: to, from, message });
+  }
+
+  /** The candidate is elected by these, and appends its no-op. */
+  elect(id: MemberId, term: Term, by: readonly MemberId[]): void {
+    const candidate = this.#node(id);
+    this.#enter(id, term);
+    this.add(
+      { type: "roleChanged", node: id, role: "candidate", previous: "follower", term, reason: "by hand" },
+      { type: "voteCast", node: id, candidate: id, term },
+    );
+    candidate.votedFor = id;
+    this.persist(id);
+    const last = candidate.log.at(-1);
+    for (const voter of by) {
+      const request = { lastLogIndex: last?.index ?? 0, lastLogTerm: last?.term ?? 0, leadershipTransfer: false };
+      this.deliver(id, voter, { type: "RequestVote", term, ...request });
+      this.#enter(voter, term);
+      this.add({ type: "voteCast", node: voter, candidate: id, term });
+      this.#node(voter).votedFor = id;
+      this.persist(voter);
+      this.deliver(voter, id, { type: "RequestVoteResponse", term, voteGranted: true });
+    }
+    this.add({ type: "roleChanged", node: id, role: "leader", previous: "candidate", term, reason: "by hand" });
+    this.append(id, "noop");
+  }
+
+  #enter(id: MemberId, term: Term): void {
+    const node = this.#node(id);
+    if (node.term === term) return;
+    this.add({ type: "termChanged", node: id, term, previous: node.term });
+    node.term = term;
+    node.votedFor = null;
+  }
+
+  depose(id: MemberId): void {
+    this.add({
+      type: "roleChanged",
+      node: id,
+      role: "follower",
+      previous: "leader",
+      term: this.#node(id).term,
+      reason: "by hand",
+    });
+  }
+
+  /** The leader appends an entry of its own. */
+  append(id: MemberId, type: EntryType, configuration?: TraceConfiguration): Index {
+    const { log, term } = this.#node(id);
+    const index = (log.at(-1)?.index ?? 0) + 1;
+    const plain = { index, term, type, digest: 1000 * term + index };
+    const entry: TraceEntry = configuration === undefined ? plain : { ...plain, configuration };
+    log.push(entry);
+    this.add({ type: "entriesAppended", node: id, first: index, last: index, term });
+    this.#announce(id, [entry]);
+    this.persist(id, [entry]);
+    return index;
+  }
+
+  #announce(id: MemberId, entries: readonly TraceEntry[]): void {
+    for (const { index, configuration } of entries)
+      if (configuration !== undefined) this.add({ type: "configurationChanged", node: id, index, ...configuration });
+  }
+
+  /** The leader sends its log from where the follower's agrees, and hears that it is durable there. */
+  replicate(id: MemberId, to: MemberId): void {
+    const leader = this.#node(id);
+    const follower = this.#node(to);
+    const differs = leader.log.findIndex((entry, place) => follower.log[place]?.term !== entry.term);
+    const prevLogIndex = differs === -1 ? leader.log.length : differs;
+    const prevLogTerm = leader.log[prevLogIndex - 1]?.term ?? 0;
+    const entries = leader.log.slice(prevLogIndex);
+    const { term, commit } = leader;
+    this.deliver(id, to, { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit: commit });
+    this.#enter(to, term);
+    if (entries.length > 0 && follower.log.length > prevLogIndex) this.#truncate(to, prevLogIndex);
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first !== undefined && last !== undefined) {
+      this.add({ type: "entriesAppended", node: to, first: first.index, last: last.index, term });
+      this.#announce(to, entries);
+      follower.log.push(...entries);
+    }
+    this.commit(to, Math.min(commit, prevLogIndex + entries.length));
+    this.persist(to, entries);
+    const matchIndex = prevLogIndex + entries.length;
+    const rest = { success: true, prevLogIndex, matchIndex, hintIndex: 0, hintTerm: 0 };
+    this.deliver(to, id, { type: "AppendEntriesResponse", term, ...rest });
+  }
+
+  #truncate(id: MemberId, keep: number): void {
+    const { log } = this.#node(id);
+    const gone = log.slice(keep);
+    this.add({ type: "logTruncated", node: id, from: keep + 1, previousLast: log.length });
+    log.splice(keep);
+    if (!gone.some((entry) => entry.configuration !== undefined)) return;
+    const before = log.findLast((entry) => entry.configuration !== undefined);
+    const configuration = before?.configuration ?? this.#founding;
+    this.add({ type: "configurationChanged", node: id, index: before?.index ?? 0, ...configuration });
+  }
+
+  /** Commits, and applies what is committed. */
+  commit(id: MemberId, index: Index): void {
+    const node = this.#node(id);
+    if (index <= node.commit) return;
+    this.add({ type: "commitAdvanced", node: id, commitIndex: index, term: node.term });
+    node.commit = index;
+    for (const entry of node.log.slice(node.applied, index)) this.add({ type: "apply", node: id, entry });
+    node.applied = index;
+  }
+}
