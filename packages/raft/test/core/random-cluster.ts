@@ -63,6 +63,8 @@ export interface RandomClusterOptions {
   /** Is told everything that happens, as a trace. */
   readonly record?: (record: TraceRecord) => void;
   readonly longTurns?: boolean;
+  /** What a node can't propose itself it hands to the leader. */
+  readonly forwards?: boolean;
 }
 
 const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
@@ -94,10 +96,12 @@ export class RandomCluster {
   readonly #record: ((record: TraceRecord) => void) | null;
   /** Output is taken only sometimes, so that several inputs share a turn. */
   #longTurns: boolean;
+  readonly #forwards: boolean;
 
   constructor(seed: number, options: RandomClusterOptions = {}) {
     this.#record = options.record ?? null;
     this.#longTurns = options.longTurns ?? false;
+    this.#forwards = options.forwards ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -199,7 +203,10 @@ export class RandomCluster {
     if (node.down) return;
     this.#commands += 1;
     const command = Uint8Array.from([this.#commands & 255, (this.#commands >> 8) & 255]);
-    this.#input(node, () => node.raft.propose(this.#now, [command]));
+    this.#input(node, () => {
+      const outcome = node.raft.propose(this.#now, [command]);
+      if (this.#forwards && "refusal" in outcome) node.raft.forward(this.#now, this.#commands, [command]);
+    });
   }
 
   #read(node: Node): void {

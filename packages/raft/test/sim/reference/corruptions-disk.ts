@@ -55,8 +55,8 @@ export const DISKS: readonly Corruption[] = [
     const another = view.other(record.votedFor ?? record.node);
     return record.currentTerm === 0 || another === null ? null : [{ ...record, votedFor: another }];
   }),
-  at("start", "a restart forgets the last entry", ["restartKeeps"], (record) =>
-    record.entries.length > 0 && (record.entries.at(-1)?.index ?? 0) > record.snapshot.lastIncludedIndex
+  at("start", "a restart forgets the last entry", ["restartKeeps"], (record, { node }) =>
+    node.durable === record.entries.at(-1)?.index && node.durable > record.snapshot.lastIncludedIndex
       ? [{ ...record, entries: record.entries.slice(0, -1) }]
       : null,
   ),

@@ -11,10 +11,11 @@ export const ELECTIONS: readonly Corruption[] = [
   at("roleChanged", "a term is raised without a campaign", ["termHasReason", "campaign"], (record) =>
     record.role === "candidate" ? [] : null,
   ),
-  at("roleChanged", "a leader hears of a higher term and goes on leading", ["higherTermDeposes"], (record, { node }) =>
-    record.role === "follower" && record.previous === "leader" && node.term === record.term && !record.reason.includes("quorum")
-      ? []
-      : null,
+  at(
+    "roleChanged",
+    "a leader hears of a higher term and goes on leading",
+    ["higherTermDeposes"],
+    (record, { trace, at: place }) => (record.previous === "leader" && trace[place - 1]?.type === "termChanged" ? [] : null),
   ),
   at("roleChanged", "a follower leads without a campaign", ["roleFollows"], (record) =>
     record.role === "preCandidate" && record.previous === "follower" ? [{ ...record, role: "leader" }] : null,

@@ -22,13 +22,11 @@ export const REPLICATION: readonly Corruption[] = [
   at("entriesAppended", "a follower appends what is in its log already", ["appendWhatCame"], (record, { node }) =>
     node.role === "follower" && record.first > 1 ? [{ ...record, first: record.first - 1 }] : null,
   ),
-  at("entriesAppended", "a follower does not cut off what differs before it appends", ["appendWhatCame"], (record, place) => {
-    const before = place.trace[place.at - 1];
-    return before?.type === "logTruncated" && before.node === record.node
-      ? [{ type: "logTruncated", node: record.node, from: record.first + 1, previousLast: before.previousLast }]
-      : null;
-  }),
-  at("logTruncated", "entries are cut off that do not differ", ["truncateConflict"], (record, { node }) =>
+  at("logTruncated", "a follower does not cut off what differs before it appends", ["appendWhatCame"], () => []),
+  at("logTruncated", "a follower cuts off too little", ["truncateConflict"], (record) =>
+    record.from < record.previousLast ? [{ ...record, from: record.from + 1 }] : null,
+  ),
+  at("logTruncated", "entries are cut off that do not differ", ["truncateConflict", "committedStays"], (record, { node }) =>
     record.from - 1 > node.commit ? [{ ...record, from: record.from - 1 }] : null,
   ),
   at("logTruncated", "committed entries are cut off", ["committedStays"], (record, { node }) =>
@@ -157,8 +155,8 @@ export const COMMITMENT: readonly Corruption[] = [
   at("persisted", "a leader counts itself before its own log is durable", ["commitQuorum", "durableInOrder"], (record, place) =>
     place.node.role === "leader" && nextOf(place, record.node)?.type === "entriesDurable" ? [] : null,
   ),
-  at("entriesAppended", "a leader commits entries of an earlier term by counting", ["commitOwnTerm"], (record, { node }) =>
-    node.role === "leader" && node.commit < record.first - 1
+  at("entriesAppended", "a leader commits entries of an earlier term by counting", ["commitOwnTerm"], (record, { node, view }) =>
+    view.leaders.get(node.term)?.first === record.first && node.role === "leader" && node.commit < record.first - 1
       ? [record, { type: "commitAdvanced", node: record.node, commitIndex: record.first - 1, term: node.term }]
       : null,
   ),

@@ -2,11 +2,12 @@
  * Traces written by hand, step by step: for what the core does not do yet (changes of membership), and for stories of a few
  * lines. Each step writes the records of nodes that do as Raft says; that they do is what the reference then agrees to.
  */
-import type { EntryType, Index, MemberId, Term } from "../../../src/core/index.js";
+import type { EntryType, Index, MemberId, Role, Term } from "../../../src/core/index.js";
 import type { TraceConfiguration, TraceEntry, TraceMessage, TraceRecord } from "../../../src/sim/reference/index.js";
 
 interface HandNode {
   term: Term;
+  role: Role;
   votedFor: MemberId | null;
   log: TraceEntry[];
   commit: Index;
@@ -24,7 +25,7 @@ export class HandTrace {
   constructor(founding: TraceConfiguration, ids: readonly MemberId[]) {
     this.#founding = founding;
     for (const id of ids) {
-      this.#nodes.set(id, { term: 0, votedFor: null, log: [], commit: 0, applied: 0, ticket: 0 });
+      this.#nodes.set(id, { term: 0, role: "follower", votedFor: null, log: [], commit: 0, applied: 0, ticket: 0 });
       this.start(id);
     }
   }
@@ -75,16 +76,21 @@ export class HandTrace {
     this.add({ type: "send", node: from, to, message }, { type: "receive", node: to, from, message });
   }
 
-  /** The candidate is elected by these, and appends its no-op. */
-  elect(id: MemberId, term: Term, by: readonly MemberId[]): void {
-    const candidate = this.#node(id);
-    this.#enter(id, term);
-    this.add(
-      { type: "roleChanged", node: id, role: "candidate", previous: "follower", term, reason: "by hand" },
-      { type: "voteCast", node: id, candidate: id, term },
-    );
-    candidate.votedFor = id;
+  /** Begins a term of its own, and has the means to lead it. */
+  campaign(id: MemberId): void {
+    const node = this.#node(id);
+    this.#enter(id, node.term + 1);
+    this.#becomes(id, "candidate");
+    this.add({ type: "voteCast", node: id, candidate: id, term: node.term });
+    node.votedFor = id;
     this.persist(id);
+  }
+
+  /** The candidate is elected by these, and appends its no-op. */
+  elect(id: MemberId, by: readonly MemberId[]): void {
+    this.campaign(id);
+    const candidate = this.#node(id);
+    const { term } = candidate;
     const last = candidate.log.at(-1);
     for (const voter of by) {
       const request = { lastLogIndex: last?.index ?? 0, lastLogTerm: last?.term ?? 0, leadershipTransfer: false };
@@ -95,7 +101,7 @@ export class HandTrace {
       this.persist(voter);
       this.deliver(voter, id, { type: "RequestVoteResponse", term, voteGranted: true });
     }
-    this.add({ type: "roleChanged", node: id, role: "leader", previous: "candidate", term, reason: "by hand" });
+    this.#becomes(id, "leader");
     this.append(id, "noop");
   }
 
@@ -108,14 +114,13 @@ export class HandTrace {
   }
 
   depose(id: MemberId): void {
-    this.add({
-      type: "roleChanged",
-      node: id,
-      role: "follower",
-      previous: "leader",
-      term: this.#node(id).term,
-      reason: "by hand",
-    });
+    this.#becomes(id, "follower");
+  }
+
+  #becomes(id: MemberId, role: Role): void {
+    const node = this.#node(id);
+    this.add({ type: "roleChanged", node: id, role, previous: node.role, term: node.term, reason: "by hand" });
+    node.role = role;
   }
 
   /** The leader appends an entry of its own. */

@@ -1,4 +1,4 @@
-/** Stories of changing members, by hand: the core has the types of it and not yet the changes. */
+/** Stories of changing members, by hand; each begins after some campaigns that were lost. */
 import type { MemberId } from "../../../src/core/index.js";
 import type { TraceConfiguration } from "../../../src/sim/reference/index.js";
 import { at, atMessage, type Corruption } from "./corruption.js";
@@ -11,9 +11,10 @@ const joint = (incoming: readonly MemberId[], outgoing: readonly MemberId[]): Tr
 });
 
 /** From a, b, c to a, d, e, through the joint configuration; d and e learn first. */
-export function throughJoint(term: number): HandTrace {
+export function throughJoint(lost: number): HandTrace {
   const trace = new HandTrace(voters("a", "b", "c"), ["a", "b", "c", "d", "e"]);
-  trace.elect("a", term, ["b"]);
+  for (let campaign = 0; campaign < lost; campaign += 1) trace.campaign("a");
+  trace.elect("a", ["b"]);
   for (const id of ["b", "c"]) trace.replicate("a", id);
   trace.commit("a", 1);
   const learning = trace.append("a", "configuration", { ...voters("a", "b", "c"), learners: ["d", "e"] });
@@ -30,21 +31,22 @@ export function throughJoint(term: number): HandTrace {
   trace.commit("a", command);
   trace.depose("a");
   // The new members elect one of their own; the old ones are not asked.
-  trace.elect("e", term + 1, ["d"]);
+  trace.elect("e", ["d"]);
   trace.replicate("e", "d");
   trace.commit("e", command + 1);
   return trace;
 }
 
 /** A change that is never committed is cut off by the next leader, which knows nothing of it. */
-export function rolledBack(term: number): HandTrace {
+export function rolledBack(lost: number): HandTrace {
   const trace = new HandTrace(voters("a", "b", "c"), ["a", "b", "c", "d"]);
-  trace.elect("a", term, ["b"]);
+  for (let campaign = 0; campaign < lost; campaign += 1) trace.campaign("a");
+  trace.elect("a", ["b"]);
   for (const id of ["b", "c"]) trace.replicate("a", id);
   trace.commit("a", 1);
   trace.append("a", "configuration", voters("a", "b", "c", "d"));
   trace.depose("a");
-  trace.elect("c", term + 1, ["b"]);
+  trace.elect("c", ["b"]);
   const command = trace.append("c", "command");
   for (const id of ["a", "b"]) trace.replicate("c", id);
   trace.commit("c", command);
@@ -55,9 +57,10 @@ export function rolledBack(term: number): HandTrace {
 }
 
 /** One voter more, and then one less; the leader itself goes in the end, and leads until that is committed. */
-export function oneByOne(term: number): HandTrace {
+export function oneByOne(lost: number): HandTrace {
   const trace = new HandTrace(voters("a"), ["a", "b", "c"]);
-  trace.elect("a", term, []);
+  for (let campaign = 0; campaign < lost; campaign += 1) trace.campaign("a");
+  trace.elect("a", []);
   trace.commit("a", 1);
   const two = trace.append("a", "configuration", voters("a", "b"));
   trace.replicate("a", "b");
@@ -70,7 +73,7 @@ export function oneByOne(term: number): HandTrace {
   trace.commit("a", without);
   for (const id of ["b", "c"]) trace.replicate("a", id);
   trace.depose("a");
-  trace.elect("b", term + 2, ["c"]);
+  trace.elect("b", ["c"]);
   return trace;
 }
 
@@ -105,8 +108,8 @@ export const MEMBERSHIP: readonly Corruption[] = [
     "entriesAppended",
     "a change begins before an entry of the term is committed",
     ["configurationChange"],
-    (record, { node }) =>
-      node.role === "leader" && node.commit < record.first && !node.log.has(record.first)
+    (record, { node, view }) =>
+      view.leaders.get(node.term)?.first === record.first && node.role === "leader"
         ? [
             record,
             { ...record, first: record.last + 1, last: record.last + 1 },

@@ -32,8 +32,8 @@ describe("the reference and the core", () => {
 });
 
 describe("the reference and changes of membership by hand", () => {
-  it.each([1, 4])("agree, beginning in term %d", (term) => {
-    for (const { records } of [throughJoint(term), rolledBack(term), oneByOne(term)]) {
+  it.each([0, 3])("agree, after %d campaigns that were lost", (lost) => {
+    for (const { records } of [throughJoint(lost), rolledBack(lost), oneByOne(lost)]) {
       const { refusal, place } = judge(records);
       expect(refusal, around(records, place)).toBeNull();
     }
@@ -46,9 +46,9 @@ describe("the reference and changes of membership by hand", () => {
 const PLACES = 2;
 const TRACES = 4;
 
-const worlds: readonly Trace[] = Array.from({ length: 24 }, (_, seed) => randomTrace(5000 + seed, 2500, false));
-const byHand: readonly Trace[] = [1, 4, 9]
-  .flatMap((term) => [throughJoint(term), rolledBack(term), oneByOne(term)])
+const worlds: readonly Trace[] = Array.from({ length: 60 }, (_, seed) => randomTrace(5000 + seed, 2500, false));
+const byHand: readonly Trace[] = [0, 1, 5]
+  .flatMap((lost) => [throughJoint(lost), rolledBack(lost), oneByOne(lost)])
   .map(({ records }) => records);
 
 /** The trace with the corruption at each of a few places. */

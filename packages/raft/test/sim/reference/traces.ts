@@ -7,7 +7,7 @@ export type Trace = readonly TraceRecord[];
 /** What a random world did. `longTurns`: cores take several inputs before they say what came of them. */
 export function randomTrace(seed: number, steps: number, longTurns: boolean): TraceRecord[] {
   const records: TraceRecord[] = [];
-  new RandomCluster(seed, { longTurns, record: (record) => records.push(record) }).run(steps);
+  new RandomCluster(seed, { longTurns, forwards: true, record: (record) => records.push(record) }).run(steps);
   return records;
 }
 

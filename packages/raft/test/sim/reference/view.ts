@@ -14,6 +14,7 @@ export interface NodeView {
   /** Its log as it was last handed to its disk: terms by index. */
   log: Map<Index, Term>;
   last: Index;
+  durable: Index;
   commit: Index;
   applied: Index;
   snapshot: Index;
@@ -41,6 +42,7 @@ export class View {
         votedFor: null,
         log: new Map(),
         last: 0,
+        durable: 0,
         commit: 0,
         applied: 0,
         snapshot: 0,
@@ -71,6 +73,7 @@ export class View {
         node.logStart = record.logStart.index;
         node.last = record.entries.at(-1)?.index ?? record.logStart.index;
         node.snapshot = record.snapshot.lastIncludedIndex;
+        node.durable = node.last;
         node.applied = node.snapshot;
         node.commit = Math.max(node.snapshot, Math.min(record.commitIndex, node.last));
         node.configuration = record.snapshot.configuration;
@@ -100,7 +103,11 @@ export class View {
         return;
       case "logTruncated":
         node.last = record.from - 1;
+        node.durable = Math.min(node.durable, node.last);
         for (let index = record.from; index <= record.previousLast; index += 1) node.log.delete(index);
+        return;
+      case "entriesDurable":
+        node.durable = record.durableIndex;
         return;
       case "commitAdvanced":
         node.commit = record.commitIndex;
@@ -130,7 +137,6 @@ export class View {
       case "receive":
       case "persisted":
       case "read":
-      case "entriesDurable":
       case "readConfirmed":
       case "invariantViolated":
         return;
