@@ -62,7 +62,10 @@ export interface Counters {
 export interface RandomClusterOptions {
   /** Is told everything that happens, as a trace. */
   readonly record?: (record: TraceRecord) => void;
+  /** Output is taken only now and then, so that several inputs share a turn. */
   readonly longTurns?: boolean;
+  /** At times the nodes are split in two: leaders are lost with entries that nobody else has. */
+  readonly partitions?: boolean;
   /** What a node can't propose itself it hands to the leader. */
   readonly forwards?: boolean;
 }
@@ -94,14 +97,17 @@ export class RandomCluster {
   readonly #size: number;
   readonly #snapshotsAt = new Map<string, SnapshotMetadata>();
   readonly #record: ((record: TraceRecord) => void) | null;
-  /** Output is taken only sometimes, so that several inputs share a turn. */
   #longTurns: boolean;
   readonly #forwards: boolean;
+  readonly #partitions: boolean;
+  /** Those on one side; nothing passes between them and the others. */
+  #apart: ReadonlySet<MemberId> = new Set();
 
   constructor(seed: number, options: RandomClusterOptions = {}) {
     this.#record = options.record ?? null;
     this.#longTurns = options.longTurns ?? false;
     this.#forwards = options.forwards ?? false;
+    this.#partitions = options.partitions ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -172,6 +178,8 @@ export class RandomCluster {
   }
 
   #step(): void {
+    if (this.#partitions && this.#below(150) === 0)
+      this.#apart = new Set(this.#nodes.filter(() => this.#below(3) === 0).map((node) => node.id));
     const roll = this.#below(1000);
     const node = this.#pick(this.#nodes);
     if (node === undefined) return;
@@ -194,6 +202,7 @@ export class RandomCluster {
     const [message] = this.#flight.splice(at, 1);
     if (message === undefined) return this.#pass(20_000);
     if (this.#below(1000) < this.#lossPerMille) return;
+    if (this.#apart.has(message.from) !== this.#apart.has(message.to)) return;
     if (this.#below(20) === 0) this.#flight.push(message);
     const target = this.#nodes.find((node) => node.id === message.to);
     if (target !== undefined) this.#input(target, () => target.raft.receive(this.#now, message.from, message.message));
@@ -459,6 +468,7 @@ export class RandomCluster {
   /** Liveness: once faults stop there is a leader, a new command commits, and all are equal. */
   #heal(): void {
     this.#longTurns = false;
+    this.#apart = new Set();
     for (const node of this.#nodes) if (node.down) this.#crashOrRestart(node);
     const before = this.#highestCommitted;
     for (let round = 0; round < 400; round += 1) {

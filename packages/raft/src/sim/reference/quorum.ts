@@ -6,16 +6,16 @@ import type { MemberId } from "../../core/index.js";
 import type { TraceConfiguration } from "./trace.js";
 
 /** The greatest value that a majority has reached. Of no members there is no majority: nothing is ever reached. */
-function reachedByMajority(members: readonly MemberId[], valueOf: (member: MemberId) => number): number {
-  const descending = members.map(valueOf).sort((left, right) => right - left);
+function reachedByMajority(members: readonly MemberId[], reachedBy: (member: MemberId) => number): number {
+  const descending = members.map(reachedBy).sort((left, right) => right - left);
   return descending[Math.floor(members.length / 2)] ?? Number.NEGATIVE_INFINITY;
 }
 
 /** The greatest value that a quorum has reached. */
-export function reachedByQuorum(configuration: TraceConfiguration, valueOf: (member: MemberId) => number): number {
+export function reachedByQuorum(configuration: TraceConfiguration, reachedBy: (member: MemberId) => number): number {
   const { voters, votersOutgoing } = configuration;
-  const reached = reachedByMajority(voters, valueOf);
-  return votersOutgoing.length === 0 ? reached : Math.min(reached, reachedByMajority(votersOutgoing, valueOf));
+  const reached = reachedByMajority(voters, reachedBy);
+  return votersOutgoing.length === 0 ? reached : Math.min(reached, reachedByMajority(votersOutgoing, reachedBy));
 }
 
 export function isQuorum(configuration: TraceConfiguration, has: (member: MemberId) => boolean): boolean {

@@ -1,5 +1,6 @@
 /** Disks, restarts and snapshots: single things that must not happen in them. */
-import { at, atMessage, type Corruption, nextOf, restOfTurn } from "./corruption.js";
+import type { TraceRecord } from "../../../src/sim/reference/index.js";
+import { at, atMessage, type Corruption, lastOf, nextOf, restOfTurn } from "./corruption.js";
 
 export const DISKS: readonly Corruption[] = [
   at("persisted", "a vote leaves before it is durable", ["voteIsDurable", "termIsDurable"], (record, place) =>
@@ -140,7 +141,12 @@ export const SNAPSHOTS: readonly Corruption[] = [
     "InstallSnapshot",
     "the last piece of a snapshot never arrives",
     ["snapshotFromLeader"],
-    (message, record, place) => (message.done && nextOf(place, record.node)?.type === "snapshot" ? [] : null),
+    (message, record, place) => {
+      const isWhole = (each: TraceRecord): boolean =>
+        each.type === "receive" && each.message.type === "InstallSnapshot" && each.message.done;
+      const before = lastOf(place, record.node, isWhole);
+      return message.done && before === null && nextOf(place, record.node)?.type === "snapshot" ? [] : null;
+    },
   ),
   atMessage(
     "send",

@@ -11,12 +11,6 @@ export const ELECTIONS: readonly Corruption[] = [
   at("roleChanged", "a term is raised without a campaign", ["termHasReason", "campaign"], (record) =>
     record.role === "candidate" ? [] : null,
   ),
-  at(
-    "roleChanged",
-    "a leader hears of a higher term and goes on leading",
-    ["higherTermDeposes"],
-    (record, { trace, at: place }) => (record.previous === "leader" && trace[place - 1]?.type === "termChanged" ? [] : null),
-  ),
   at("roleChanged", "a follower leads without a campaign", ["roleFollows"], (record) =>
     record.role === "preCandidate" && record.previous === "follower" ? [{ ...record, role: "leader" }] : null,
   ),
@@ -68,11 +62,24 @@ export const ELECTIONS: readonly Corruption[] = [
   at("voteCast", "a vote is cast by a leader for itself without a campaign", ["campaign"], (record) =>
     record.candidate === record.node ? null : [{ ...record, candidate: record.node }],
   ),
+  at("receive", "a leader hears of a higher term and goes on leading", ["higherTermDeposes"], (record, place) => {
+    const { role, term } = place.node;
+    if (role !== "leader" || nextOf(place, record.node)?.type !== "receive") return null;
+    return [
+      { ...record, message: { type: "RequestVoteResponse", term: term + 1, voteGranted: false } },
+      { type: "termChanged", node: record.node, term: term + 1, previous: term },
+    ];
+  }),
   atMessage("receive", "RequestVote", "a vote for a log that is behind", ["upToDate"], (message, record, { node }) => {
-    const last = { index: node.last, term: node.log.get(node.last) ?? 0 };
-    const behind = message.lastLogTerm < last.term || (message.lastLogTerm === last.term && message.lastLogIndex < last.index);
-    const free = node.term === message.term && node.votedFor === null && node.role === "follower" && node.log.has(node.last);
-    return behind && free ? [record, { type: "voteCast", node: record.node, candidate: record.from, term: message.term }] : null;
+    const { term, lastLogIndex, lastLogTerm } = message;
+    const ownTerm = node.log.get(node.last) ?? 0;
+    const isBehind = lastLogTerm < ownTerm || (lastLogTerm === ownTerm && lastLogIndex < node.last);
+    if (!isBehind || term <= node.term) return null;
+    return [
+      record,
+      { type: "termChanged", node: record.node, term, previous: node.term },
+      { type: "voteCast", node: record.node, candidate: record.from, term },
+    ];
   }),
   atMessage(
     "send",

@@ -89,7 +89,7 @@ export const MEMBERSHIP: readonly Corruption[] = [
     "configurationChanged",
     "a configuration that was cut off stays in force",
     ["configurationInLog"],
-    (record, { trace, at: place }) => (trace[place - 1]?.type === "logTruncated" ? [] : null),
+    (_record, { trace, at: place }) => (trace[place - 1]?.type === "logTruncated" ? [] : null),
   ),
   at(
     "configurationChanged",
@@ -113,7 +113,7 @@ export const MEMBERSHIP: readonly Corruption[] = [
         ? [
             record,
             { ...record, first: record.last + 1, last: record.last + 1 },
-            { type: "configurationChanged", node: record.node, index: record.last + 1, ...node.configuration },
+            { type: "configurationChanged", node: record.node, ...node.configuration, index: record.last + 1 },
           ]
         : null,
   ),

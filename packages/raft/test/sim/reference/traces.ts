@@ -4,10 +4,11 @@ import { RandomCluster } from "../../core/random-cluster.js";
 
 export type Trace = readonly TraceRecord[];
 
-/** What a random world did. `longTurns`: cores take several inputs before they say what came of them. */
-export function randomTrace(seed: number, steps: number, longTurns: boolean): TraceRecord[] {
+/** What a random world did. */
+export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "longTurns"): TraceRecord[] {
   const records: TraceRecord[] = [];
-  new RandomCluster(seed, { longTurns, forwards: true, record: (record) => records.push(record) }).run(steps);
+  const options = { longTurns: kind === "longTurns", forwards: true, partitions: seed % 3 !== 0 };
+  new RandomCluster(seed, { ...options, record: (record) => records.push(record) }).run(steps);
   return records;
 }
 

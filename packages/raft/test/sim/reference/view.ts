@@ -131,7 +131,7 @@ export class View {
         node.logStart = record.purgedIndex;
         return;
       case "configurationChanged":
-        node.configuration = record;
+        node.configuration = { voters: record.voters, votersOutgoing: record.votersOutgoing, learners: record.learners };
         return;
       case "send":
       case "receive":
