@@ -66,6 +66,8 @@ export interface RandomClusterOptions {
   readonly longTurns?: boolean;
   /** At times the nodes are split in two: leaders are lost with entries that nobody else has. */
   readonly partitions?: boolean;
+  /** Nodes that crash are back soon, so that most of the time there is a quorum, and much happens. */
+  readonly mostlyUp?: boolean;
   /** What a node can't propose itself it hands to the leader. */
   readonly forwards?: boolean;
 }
@@ -100,6 +102,7 @@ export class RandomCluster {
   #longTurns: boolean;
   readonly #forwards: boolean;
   readonly #partitions: boolean;
+  readonly #mostlyUp: boolean;
   /** Those on one side; nothing passes between them and the others. */
   #apart: ReadonlySet<MemberId> = new Set();
 
@@ -108,6 +111,7 @@ export class RandomCluster {
     this.#longTurns = options.longTurns ?? false;
     this.#forwards = options.forwards ?? false;
     this.#partitions = options.partitions ?? false;
+    this.#mostlyUp = options.mostlyUp ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -234,7 +238,7 @@ export class RandomCluster {
       node.incoming = null;
       node.raft = this.#start(node.id, node.disk);
       this.#after(node);
-    } else {
+    } else if (!this.#mostlyUp || this.#below(8) === 0) {
       this.counters.crashes += 1;
       // A crash in the middle of writing: the oldest batch may have made it, later ones may not.
       if (node.batches.length > 0 && this.#below(2) === 0) this.#writeBatch(node, node.batches[0]);

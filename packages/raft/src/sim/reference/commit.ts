@@ -33,7 +33,7 @@ function commitByCounting(cluster: Cluster, server: Server, leadership: Leadersh
       `${id} commits ${index}, acknowledged by ${JSON.stringify([...acknowledged])}, durable here up to ${server.durableIndex}`,
     );
   // A late commit of an old leader: those that were elected meanwhile must have it all the same.
-  for (const later of cluster.terms.values())
+  for (const later of cluster.newestLed > term ? cluster.terms.values() : [])
     if (later.term > term && later.leadership !== null && !later.leadership.log.agrees(index, term))
       refuse(
         "leaderCompleteness",

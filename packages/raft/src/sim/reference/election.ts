@@ -1,11 +1,12 @@
 /** Terms, roles and votes (Raft sections 5.1, 5.2, 5.4.1; dissertation 9.6). */
-import type { LogPosition, MemberId } from "../../core/index.js";
+import type { LogPosition } from "../../core/index.js";
 import {
   type Cluster,
   configurationOf,
   forgetOld,
   inboxOf,
   isUpToDate,
+  type Judge,
   type Server,
   show,
   type TermFacts,
@@ -13,12 +14,12 @@ import {
 } from "./facts.js";
 import { isQuorum } from "./quorum.js";
 import { refuse } from "./rules.js";
-import type { TracedEvent, TraceMessageOf } from "./trace.js";
+import type { MessageOf, TracedEvent } from "./trace.js";
 
 const same = (left: LogPosition | undefined, right: LogPosition): boolean =>
   left !== undefined && left.index === right.index && left.term === right.term;
 
-const lastOf = (message: TraceMessageOf<"RequestVote" | "RequestPreVote">): LogPosition => ({
+const lastOf = (message: MessageOf<"RequestVote" | "RequestPreVote">): LogPosition => ({
   index: message.lastLogIndex,
   term: message.lastLogTerm,
 });
@@ -80,6 +81,7 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
       "leaderCompleteness",
       `${id} leads term ${term}, and ${committed}/${committedTerm}, which is committed, is not in its log`,
     );
+  cluster.newestLed = Math.max(cluster.newestLed, term);
   facts.leadership = {
     id,
     first: log.lastIndex + 1,
@@ -116,21 +118,16 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
 
 // ---- Messages on their way out ----
 
-export function sendRequestPreVote(cluster: Cluster, server: Server, message: TraceMessageOf<"RequestPreVote">): void {
+export const sendRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, _to, message) => {
   const logs = termFacts(cluster, message.term).preCampaigns.get(server.id) ?? [];
   if (message.proposedTerm !== message.term + 1 || !logs.some((last) => same(last, lastOf(message))))
     refuse(
       "preVote",
       `${server.id} asks for promises in term ${message.proposedTerm} with ${show(lastOf(message))}, as it never was`,
     );
-}
+};
 
-export function sendPreVoteResponse(
-  cluster: Cluster,
-  server: Server,
-  to: MemberId,
-  message: TraceMessageOf<"RequestPreVoteResponse">,
-): void {
+export const sendPreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, to, message) => {
   if (!message.voteGranted) return;
   const request = server.preVoteRequests.get(to);
   if (request?.term !== message.proposedTerm)
@@ -138,9 +135,9 @@ export function sendPreVoteResponse(
   if (!request.good)
     refuse("upToDate", `${server.id} promises its vote to ${to}, whose log ends at ${show(request.last)}, before its own`);
   termFacts(cluster, message.proposedTerm).sentPromises.add(`${server.id}>${to}`);
-}
+};
 
-export function sendRequestVote(cluster: Cluster, server: Server, message: TraceMessageOf<"RequestVote">): void {
+export const sendRequestVote: Judge<"RequestVote"> = (cluster, server, _to, message) => {
   const facts = termFacts(cluster, message.term);
   if (!same(facts.campaigns.get(server.id), lastOf(message)))
     refuse(
@@ -150,14 +147,9 @@ export function sendRequestVote(cluster: Cluster, server: Server, message: Trace
   if (facts.durableVotes.get(server.id) !== server.id)
     refuse("voteIsDurable", `${server.id} asks for votes in term ${message.term} before its own is durable`);
   facts.asked.add(server.id);
-}
+};
 
-export function sendVoteResponse(
-  cluster: Cluster,
-  server: Server,
-  to: MemberId,
-  message: TraceMessageOf<"RequestVoteResponse">,
-): void {
+export const sendVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, to, message) => {
   if (!message.voteGranted) return;
   const facts = termFacts(cluster, message.term);
   const cast = facts.votes.get(server.id);
@@ -166,16 +158,11 @@ export function sendVoteResponse(
   if (facts.durableVotes.get(server.id) !== to)
     refuse("voteIsDurable", `${server.id} grants ${to} its vote in term ${message.term} before it is durable`);
   facts.sentVotes.add(server.id);
-}
+};
 
 // ---- Messages that arrive ----
 
-export function receiveRequestPreVote(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"RequestPreVote">,
-): void {
+export const receiveRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, from, message) => {
   const logs = termFacts(cluster, message.term).preCampaigns.get(from) ?? [];
   const last = lastOf(message);
   if (message.proposedTerm !== message.term + 1 || !logs.some((each) => same(each, last)))
@@ -183,46 +170,31 @@ export function receiveRequestPreVote(
   const before = server.preVoteRequests.get(from);
   const good = isUpToDate(last, server.log.last) || (before?.term === message.proposedTerm && before.good);
   server.preVoteRequests.set(from, { term: message.proposedTerm, last, good });
-}
+};
 
 /** The log of the voter has changed: what was not good enough may be so now. */
 export function weighPreVotes(server: Server): void {
   for (const request of server.preVoteRequests.values()) request.good ||= isUpToDate(request.last, server.log.last);
 }
 
-export function receivePreVoteResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"RequestPreVoteResponse">,
-): void {
+export const receivePreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, from, message) => {
   if (!message.voteGranted || message.proposedTerm <= server.term) return;
   if (!termFacts(cluster, message.proposedTerm).sentPromises.has(`${from}>${server.id}`))
     refuse("networkInvents", `${server.id} hears a promise for term ${message.proposedTerm} that ${from} never sent`);
   inboxOf(server, message.proposedTerm).promises.add(from);
-}
+};
 
-export function receiveRequestVote(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"RequestVote">,
-): void {
+export const receiveRequestVote: Judge<"RequestVote"> = (cluster, server, from, message) => {
   const facts = termFacts(cluster, message.term);
   if (!facts.asked.has(from) || !same(facts.campaigns.get(from), lastOf(message)))
     refuse("networkInvents", `${server.id} hears a RequestVote with ${show(lastOf(message))} that ${from} never sent`);
   inboxOf(server, message.term).candidates.set(from, lastOf(message));
-}
+};
 
-export function receiveVoteResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"RequestVoteResponse">,
-): void {
+export const receiveVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, from, message) => {
   if (!message.voteGranted) return;
   const facts = termFacts(cluster, message.term);
   if (!facts.sentVotes.has(from) || facts.votes.get(from) !== server.id)
     refuse("networkInvents", `${server.id} hears a vote in term ${message.term} that ${from} never sent it`);
   inboxOf(server, message.term).votes.add(from);
-}
+};

@@ -22,6 +22,11 @@ export class EntryBook {
   horizon: Index = 0;
   readonly #entries = new Map<Index, EntryFacts[]>();
 
+  /** How many indexes it has entries for. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** The leader of `term` appends an entry. */
   make(index: Index, term: Term, previousTerm: Term): void {
     const there = this.#entries.get(index);

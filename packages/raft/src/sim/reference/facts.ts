@@ -10,7 +10,7 @@ import { EntryBook } from "./entry-book.js";
 import { createRanges, type Ranges } from "./ranges.js";
 import { refuse } from "./rules.js";
 import { TermLog } from "./term-log.js";
-import type { TraceConfiguration } from "./trace.js";
+import type { MessageOf, TraceConfiguration, TraceMessage } from "./trace.js";
 
 export interface ConfigurationAt {
   /** The index of its entry; 0 for the founding one. */
@@ -120,6 +120,8 @@ export interface Server {
   everDurable: Map<Term, Index>;
   // ---- What this life may do, and what it owes before its turn ends ----
   heardTerm: Term;
+  /** The highest term that it must be in before it says anything. */
+  owedTerm: Term;
   inboxes: Map<Term, Inbox>;
   /** Who asked for a promise: for which term, with which log, and whether it was ever good enough since. */
   preVoteRequests: Map<MemberId, { readonly term: Term; readonly last: LogPosition; good: boolean }>;
@@ -147,11 +149,21 @@ export interface Cluster {
   oldestTerm: Term;
   /** The most that was committed in a forgotten term. */
   oldestCommit: Index;
+  /** The newest term that was ever led. */
+  newestLed: Term;
   readonly book: EntryBook;
   /** What is committed, and its configurations. */
   readonly committed: TermLog;
   readonly configurations: ConfigurationAt[];
 }
+
+/** Judges a message as it leaves `server` for a peer, or arrives at it from one. */
+export type Judge<Type extends TraceMessage["type"]> = (
+  cluster: Cluster,
+  server: Server,
+  peer: MemberId,
+  message: MessageOf<Type>,
+) => void;
 
 const NOTHING: LogPosition = { index: 0, term: 0 };
 const NOBODY: TraceConfiguration = { voters: [], votersOutgoing: [], learners: [] };
@@ -163,6 +175,7 @@ export function createCluster(): Cluster {
     gone: new Set(),
     oldestTerm: 0,
     oldestCommit: 0,
+    newestLed: 0,
     book: new EntryBook(),
     committed: new TermLog(NOTHING),
     configurations: [],
@@ -190,6 +203,7 @@ export function createServer(id: MemberId): Server {
     lastTicket: 0,
     everDurable: new Map(),
     heardTerm: 0,
+    owedTerm: 0,
     inboxes: new Map(),
     preVoteRequests: new Map(),
     offered: new Set(),

@@ -1,5 +1,8 @@
-/** Which rule judges which message: when it leaves, by what its sender was in that term; when it arrives, by whether it ever left. */
-import type { MemberId } from "../../core/index.js";
+/**
+ * Which rule judges which message. As it leaves, by what its sender was in the term of the message; as it arrives, by
+ * whether it ever left. A missing cell does not compile.
+ */
+import type { MemberId, MessageType } from "../../core/index.js";
 import {
   receivePreVoteResponse,
   receiveRequestPreVote,
@@ -10,103 +13,105 @@ import {
   sendRequestVote,
   sendVoteResponse,
 } from "./election.js";
-import { type Cluster, type Server, termFacts } from "./facts.js";
+import { type Cluster, type Judge, type Server, termFacts } from "./facts.js";
 import { receiveReadRequest, receiveReadResponse, sendReadResponse } from "./read.js";
 import {
-  checkAppendEntries,
   receiveAppendEntries,
   receiveAppendResponse,
   receiveHeartbeat,
   receiveHeartbeatResponse,
+  sendAppendEntries,
   sendAppendResponse,
   sendHeartbeat,
   sendHeartbeatResponse,
 } from "./replication.js";
 import { refuse } from "./rules.js";
-import { checkInstallSnapshot, receiveInstallSnapshot, receiveSnapshotResponse, sendSnapshotResponse } from "./snapshot.js";
-import type { TraceMessage, TraceMessageOf } from "./trace.js";
+import { receiveInstallSnapshot, receiveSnapshotResponse, sendInstallSnapshot, sendSnapshotResponse } from "./snapshot.js";
+import type { TraceMessage } from "./trace.js";
+
+type Judges = { readonly [Type in MessageType]: Judge<Type> };
+
+/** A request that promises nothing, or an answer that the asker only believes when it sees for itself. */
+const anything = (): void => {};
+
+const sendProposeResponse: Judge<"ProposeResponse"> = (cluster, server, _to, { refusal, firstIndex, entryTerm }) => {
+  if (refusal !== null || entryTerm < cluster.oldestTerm) return;
+  const { leadership } = termFacts(cluster, entryTerm);
+  if (leadership?.id !== server.id || firstIndex < leadership.first || firstIndex > leadership.log.lastIndex)
+    refuse("forwarded", `${server.id} says that it appended commands at ${firstIndex}/${entryTerm}, and has not`);
+};
+
+const LEAVING: Judges = {
+  RequestPreVote: sendRequestPreVote,
+  RequestPreVoteResponse: sendPreVoteResponse,
+  RequestVote: sendRequestVote,
+  RequestVoteResponse: sendVoteResponse,
+  AppendEntries: sendAppendEntries,
+  AppendEntriesResponse: sendAppendResponse,
+  Heartbeat: sendHeartbeat,
+  HeartbeatResponse: sendHeartbeatResponse,
+  InstallSnapshot: sendInstallSnapshot,
+  InstallSnapshotResponse: sendSnapshotResponse,
+  ReadIndexRequest: anything,
+  ReadIndexResponse: sendReadResponse,
+  ProposeRequest: anything,
+  ProposeResponse: sendProposeResponse,
+};
+
+const ARRIVING: Judges = {
+  RequestPreVote: receiveRequestPreVote,
+  RequestPreVoteResponse: receivePreVoteResponse,
+  RequestVote: receiveRequestVote,
+  RequestVoteResponse: receiveVoteResponse,
+  AppendEntries: receiveAppendEntries,
+  AppendEntriesResponse: receiveAppendResponse,
+  Heartbeat: receiveHeartbeat,
+  HeartbeatResponse: receiveHeartbeatResponse,
+  InstallSnapshot: receiveInstallSnapshot,
+  InstallSnapshotResponse: receiveSnapshotResponse,
+  ReadIndexRequest: receiveReadRequest,
+  ReadIndexResponse: receiveReadResponse,
+  ProposeRequest: anything,
+  ProposeResponse: anything,
+};
+
+/**
+ * Messages of an earlier term that are not stale by that: their sender may be behind. The others then change nothing, and
+ * are not looked at.
+ */
+const NOT_BOUND: ReadonlySet<MessageType> = new Set(["RequestPreVote", "RequestPreVoteResponse", "ReadIndexRequest"]);
+
+/**
+ * Messages that may be of a higher term and leave the receiver where it is: a vote may be refused because a leader lives
+ * (dissertation 4.2.3), a question before a campaign changes nothing (9.6), and clients' business is none of Raft's.
+ */
+const NO_DUTY: ReadonlySet<MessageType> = new Set([
+  "RequestPreVote",
+  "RequestVote",
+  "ReadIndexRequest",
+  "ReadIndexResponse",
+  "ProposeRequest",
+  "ProposeResponse",
+]);
 
 export function send(cluster: Cluster, server: Server, to: MemberId, message: TraceMessage): void {
-  const { id } = server;
-  if (message.term > server.diskTerm)
-    refuse("termIsDurable", `${id} sends ${message.type} in term ${message.term}, and ${server.diskTerm} is durable`);
+  const { id, term, diskTerm, owedTerm } = server;
+  if (message.term > diskTerm)
+    refuse("termIsDurable", `${id} sends ${message.type} in term ${message.term}, and ${diskTerm} is durable`);
+  if (term < owedTerm) refuse("higherTermDeposes", `${id} has heard of term ${owedTerm}, and speaks on in term ${term}`);
   // Every server is beyond this term: nobody will heed it.
   if (message.term < cluster.oldestTerm) return;
-  switch (message.type) {
-    case "RequestPreVote":
-      return sendRequestPreVote(cluster, server, message);
-    case "RequestPreVoteResponse":
-      return sendPreVoteResponse(cluster, server, to, message);
-    case "RequestVote":
-      return sendRequestVote(cluster, server, message);
-    case "RequestVoteResponse":
-      return sendVoteResponse(cluster, server, to, message);
-    case "AppendEntries":
-      return checkAppendEntries(cluster, id, message);
-    case "AppendEntriesResponse":
-      return sendAppendResponse(cluster, server, message);
-    case "Heartbeat":
-      return sendHeartbeat(cluster, id, to, message);
-    case "HeartbeatResponse":
-      return sendHeartbeatResponse(cluster, server, message);
-    case "InstallSnapshot":
-      return checkInstallSnapshot(cluster, id, message);
-    case "InstallSnapshotResponse":
-      return sendSnapshotResponse(cluster, server, message);
-    case "ReadIndexResponse":
-      return sendReadResponse(cluster, server, to, message);
-    case "ProposeResponse":
-      return sendProposeResponse(cluster, id, message);
-    case "ReadIndexRequest":
-    case "ProposeRequest":
-      return;
-  }
-}
-
-function sendProposeResponse(cluster: Cluster, id: MemberId, message: TraceMessageOf<"ProposeResponse">): void {
-  if (message.refusal !== null || message.entryTerm < cluster.oldestTerm) return;
-  const { leadership } = termFacts(cluster, message.entryTerm);
-  const { firstIndex } = message;
-  if (leadership?.id !== id || firstIndex < leadership.first || firstIndex > leadership.log.lastIndex)
-    refuse("forwarded", `${id} says that it appended commands at ${firstIndex}/${message.entryTerm}, and has not`);
+  const judge = LEAVING[message.type] as (cluster: Cluster, server: Server, peer: MemberId, message: TraceMessage) => void;
+  judge(cluster, server, to, message);
 }
 
 export function receive(cluster: Cluster, server: Server, from: MemberId, message: TraceMessage): void {
   if (from === server.id) refuse("networkInvents", `${from} hears itself`);
-  // A question before a campaign changes nothing, so no term is learned from it.
-  if (message.type === "RequestPreVote") {
-    if (message.term >= cluster.oldestTerm) receiveRequestPreVote(cluster, server, from, message);
-    return;
-  }
-  server.heardTerm = Math.max(server.heardTerm, message.term);
-  // It may answer a question about a term that its sender has not entered.
-  if (message.type === "RequestPreVoteResponse") return receivePreVoteResponse(cluster, server, from, message);
-  if (message.type === "ReadIndexRequest") return receiveReadRequest(cluster, server, from, message);
-  // Stale: it must not matter.
-  if (message.term < server.term || message.term < cluster.oldestTerm) return;
-  switch (message.type) {
-    case "RequestVote":
-      return receiveRequestVote(cluster, server, from, message);
-    case "RequestVoteResponse":
-      return receiveVoteResponse(cluster, server, from, message);
-    case "AppendEntries":
-      checkAppendEntries(cluster, from, message);
-      return receiveAppendEntries(server, message);
-    case "AppendEntriesResponse":
-      return receiveAppendResponse(cluster, server, from, message);
-    case "Heartbeat":
-      return receiveHeartbeat(cluster, server, from, message);
-    case "HeartbeatResponse":
-      return receiveHeartbeatResponse(cluster, server, from, message);
-    case "InstallSnapshot":
-      checkInstallSnapshot(cluster, from, message);
-      return receiveInstallSnapshot(server, message);
-    case "InstallSnapshotResponse":
-      return receiveSnapshotResponse(cluster, server, from, message);
-    case "ReadIndexResponse":
-      return receiveReadResponse(cluster, server, from, message);
-    case "ProposeRequest":
-    case "ProposeResponse":
-      return;
-  }
+  const { type, term } = message;
+  if (type !== "RequestPreVote") server.heardTerm = Math.max(server.heardTerm, term);
+  const isPromise = type === "RequestPreVoteResponse" && message.voteGranted;
+  if (!NO_DUTY.has(type) && !isPromise) server.owedTerm = Math.max(server.owedTerm, term);
+  if (term < cluster.oldestTerm || (term < server.term && !NOT_BOUND.has(type))) return;
+  const judge = ARRIVING[type] as (cluster: Cluster, server: Server, peer: MemberId, message: TraceMessage) => void;
+  judge(cluster, server, from, message);
 }

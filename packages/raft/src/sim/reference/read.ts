@@ -1,9 +1,10 @@
 /** Linearizable reads without the log (dissertation section 6.4): ReadIndex, with numbered rounds of heartbeats. */
-import type { Index, MemberId } from "../../core/index.js";
+import type { Index } from "../../core/index.js";
 import {
   type AskedRead,
   type Cluster,
   configurationOf,
+  type Judge,
   type Leadership,
   leadershipOf,
   ownLeadership,
@@ -12,7 +13,7 @@ import {
 } from "./facts.js";
 import { isQuorum, reachedByQuorum } from "./quorum.js";
 import { refuse } from "./rules.js";
-import type { TracedEvent, TraceMessageOf } from "./trace.js";
+import type { TracedEvent } from "./trace.js";
 
 /** Counts the round that a quorum has confirmed, whenever that may have changed: what was once confirmed stays so. */
 export function confirmRounds(server: Server, leadership: Leadership): void {
@@ -68,24 +69,14 @@ export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex 
 
 // ---- A follower's question to the leader ----
 
-export function receiveReadRequest(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  { requestId }: TraceMessageOf<"ReadIndexRequest">,
-): void {
+export const receiveReadRequest: Judge<"ReadIndexRequest"> = (cluster, server, from, { requestId }) => {
   const key = `${from}/${requestId}`;
   const before = server.readRequests.get(key);
   if (before === undefined) server.readRequests.set(key, { asked: ask(cluster, server), open: 1 });
   else before.open += 1;
-}
+};
 
-export function sendReadResponse(
-  cluster: Cluster,
-  server: Server,
-  to: MemberId,
-  { term, requestId, readIndex }: TraceMessageOf<"ReadIndexResponse">,
-): void {
+export const sendReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, to, { term, requestId, readIndex }) => {
   const key = `${to}/${requestId}`;
   const request = server.readRequests.get(key);
   if (readIndex !== null) {
@@ -98,14 +89,9 @@ export function sendReadResponse(
   if (request === undefined) return;
   request.open -= 1;
   if (request.open === 0) server.readRequests.delete(key);
-}
+};
 
-export function receiveReadResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  { term, requestId, readIndex }: TraceMessageOf<"ReadIndexResponse">,
-): void {
+export const receiveReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, from, { term, requestId, readIndex }) => {
   if (readIndex === null) return;
   const given = leadershipOf(cluster, term, from).answers.get(`${server.id}/${requestId}`);
   // A second copy of an answer that was used: nobody may use it again.
@@ -115,4 +101,4 @@ export function receiveReadResponse(
   const heard = server.readAnswers.get(requestId);
   if (heard?.term === term) heard.readIndexes.push(readIndex);
   else server.readAnswers.set(requestId, { term, readIndexes: [readIndex] });
-}
+};

@@ -47,6 +47,11 @@ export class Reference {
     return this.#accepted;
   }
 
+  /** How much it remembers: entries and terms. What every server has compacted, and left behind, is not among it. */
+  get remembered(): { readonly entries: number; readonly terms: number } {
+    return { entries: this.#cluster.book.size, terms: this.#cluster.terms.size };
+  }
+
   /** Null: the step is Raft's. Otherwise why it is not, with the rule and where it stands; from then on nothing else is said. */
   accept(record: TraceRecord): string | null {
     if (this.#refusal !== null) return this.#refusal;

@@ -4,6 +4,7 @@ import { weighPreVotes } from "./election.js";
 import {
   type Cluster,
   inboxOf,
+  type Judge,
   type Leadership,
   leadershipOf,
   ownLeadership,
@@ -16,7 +17,7 @@ import { addConfiguration, dropConfigurations } from "./membership.js";
 import { addRange, covers } from "./ranges.js";
 import { confirmRounds } from "./read.js";
 import { refuse } from "./rules.js";
-import type { TracedEvent, TraceMessageOf } from "./trace.js";
+import type { MessageOf, TracedEvent } from "./trace.js";
 
 // ---- What happens inside a server ----
 
@@ -73,7 +74,7 @@ export function logTruncated(cluster: Cluster, server: Server, { from, previousL
 // ---- AppendEntries and heartbeats, leaving and arriving ----
 
 /** Checks that it is what the leader of its term would say; the same when it leaves and when it arrives. */
-export function checkAppendEntries(cluster: Cluster, from: MemberId, message: TraceMessageOf<"AppendEntries">): void {
+function checkAppendEntries(cluster: Cluster, from: MemberId, message: MessageOf<"AppendEntries">): void {
   const { term, prevLogIndex, prevLogTerm, entries, leaderCommit } = message;
   const { log, commitIndex } = leadershipOf(cluster, term, from);
   if (!log.agrees(prevLogIndex, prevLogTerm))
@@ -89,7 +90,12 @@ export function checkAppendEntries(cluster: Cluster, from: MemberId, message: Tr
     refuse("leaderCommit", `${from} says that it has committed ${leaderCommit} in term ${term}; it has ${commitIndex}`);
 }
 
-export function receiveAppendEntries(server: Server, message: TraceMessageOf<"AppendEntries">): void {
+export const sendAppendEntries: Judge<"AppendEntries"> = (cluster, server, _to, message) => {
+  checkAppendEntries(cluster, server.id, message);
+};
+
+export const receiveAppendEntries: Judge<"AppendEntries"> = (cluster, server, from, message) => {
+  checkAppendEntries(cluster, from, message);
   const { prevLogIndex, entries, leaderCommit } = message;
   const inbox = inboxOf(server, message.term);
   const last = prevLogIndex + entries.length;
@@ -98,31 +104,31 @@ export function receiveAppendEntries(server: Server, message: TraceMessageOf<"Ap
   const ends = inbox.requests.get(prevLogIndex);
   if (ends === undefined) inbox.requests.set(prevLogIndex, [last]);
   else if (!ends.includes(last)) ends.push(last);
-}
+};
 
-export function sendHeartbeat(cluster: Cluster, from: MemberId, to: MemberId, message: TraceMessageOf<"Heartbeat">): void {
-  const leadership = leadershipOf(cluster, message.term, from);
+export const sendHeartbeat: Judge<"Heartbeat"> = (cluster, server, to, message) => {
+  const leadership = leadershipOf(cluster, message.term, server.id);
   const most = Math.min(leadership.commitIndex, leadership.acknowledged.get(to) ?? 0);
   if (message.leaderCommit > most)
     refuse(
       "leaderCommit",
-      `${from} tells ${to} that ${message.leaderCommit} is committed; of what ${to} has acknowledged, ${most} is`,
+      `${server.id} tells ${to} that ${message.leaderCommit} is committed; of what ${to} has acknowledged, ${most} is`,
     );
   leadership.round = Math.max(leadership.round, message.readRound);
-}
+};
 
-export function receiveHeartbeat(cluster: Cluster, server: Server, from: MemberId, message: TraceMessageOf<"Heartbeat">): void {
+export const receiveHeartbeat: Judge<"Heartbeat"> = (cluster, server, from, message) => {
   const { round, commitIndex } = leadershipOf(cluster, message.term, from);
   if (message.readRound > round || message.leaderCommit > commitIndex)
     refuse("networkInvents", `${server.id} hears a heartbeat of round ${message.readRound} that ${from} never sent`);
   const inbox = inboxOf(server, message.term);
   inbox.commit = Math.max(inbox.commit, message.leaderCommit);
   inbox.round = Math.max(inbox.round, message.readRound);
-}
+};
 
 // ---- Acknowledgements ----
 
-export function sendAppendResponse(cluster: Cluster, server: Server, message: TraceMessageOf<"AppendEntriesResponse">): void {
+export const sendAppendResponse: Judge<"AppendEntriesResponse"> = (cluster, server, _to, message) => {
   const { term, success, prevLogIndex, matchIndex } = message;
   if (!success) return;
   const { id, log } = server;
@@ -141,7 +147,7 @@ export function sendAppendResponse(cluster: Cluster, server: Server, message: Tr
       );
   }
   facts.sentAcks.set(id, Math.max(facts.sentAcks.get(id) ?? 0, matchIndex));
-}
+};
 
 /** In the present term: it is so now. In an earlier one: it was so once, for a later leader may have cut it off meanwhile. */
 function isDurableAsLed(server: Server, { term, leadership }: TermFacts, index: Index): boolean {
@@ -151,7 +157,7 @@ function isDurableAsLed(server: Server, { term, leadership }: TermFacts, index: 
   return index <= server.durableIndex && server.log.termAt(index) === entryTerm;
 }
 
-export function sendHeartbeatResponse(cluster: Cluster, server: Server, message: TraceMessageOf<"HeartbeatResponse">): void {
+export const sendHeartbeatResponse: Judge<"HeartbeatResponse"> = (cluster, server, _to, message) => {
   const { term, readRound } = message;
   // Round 0 is none: so says also who tells an old leader that its term is over.
   const heard = server.inboxes.get(term)?.round ?? 0;
@@ -159,16 +165,11 @@ export function sendHeartbeatResponse(cluster: Cluster, server: Server, message:
     refuse("readRound", `${server.id} answers round ${readRound} of term ${term}, and has heard of round ${heard}`);
   const { sentRounds } = termFacts(cluster, term);
   sentRounds.set(server.id, Math.max(sentRounds.get(server.id) ?? 0, readRound));
-}
+};
 
-export function receiveAppendResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"AppendEntriesResponse">,
-): void {
+export const receiveAppendResponse: Judge<"AppendEntriesResponse"> = (cluster, server, from, message) => {
   if (message.success) receiveAck(cluster, server, from, message.term, message.matchIndex);
-}
+};
 
 export function receiveAck(cluster: Cluster, server: Server, from: MemberId, term: number, matchIndex: Index): void {
   const { sentAcks, leadership } = termFacts(cluster, term);
@@ -181,16 +182,11 @@ export function receiveAck(cluster: Cluster, server: Server, from: MemberId, ter
   leadership.acknowledged.set(from, Math.max(leadership.acknowledged.get(from) ?? 0, matchIndex));
 }
 
-export function receiveHeartbeatResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"HeartbeatResponse">,
-): void {
+export const receiveHeartbeatResponse: Judge<"HeartbeatResponse"> = (cluster, server, from, message) => {
   const { sentRounds, leadership } = termFacts(cluster, message.term);
   if (message.readRound > (sentRounds.get(from) ?? 0))
     refuse("networkInvents", `${server.id} hears an answer to round ${message.readRound} that ${from} never sent`);
   if (leadership?.id !== server.id) return;
   leadership.confirmed.set(from, Math.max(leadership.confirmed.get(from) ?? 0, message.readRound));
   confirmRounds(server, leadership);
-}
+};

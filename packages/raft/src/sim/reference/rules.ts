@@ -9,7 +9,7 @@ export const RULES = {
   networkInvents: "a message that arrives was sent: the network loses, delays, doubles, and invents nothing (Raft 2)",
   termRises: "a server's current term only rises (Raft 5.1, figure 2)",
   termHasReason: "a term is entered because a message told it, or by adding one in order to campaign (Raft 5.1, 5.2)",
-  higherTermDeposes: "a leader or candidate that enters a higher term is a follower there (Raft 5.1)",
+  higherTermDeposes: "whoever hears of a higher term enters it, as a follower, before it says anything more (Raft 5.1)",
   roleFollows: "followers become candidates, candidates leaders, and all of them followers; nothing else (Raft figure 4)",
   // ---- What is durable ----
   batchIsState: "what is handed to the disk is the term, the vote and every entry as they are (Raft figure 2)",

@@ -1,11 +1,11 @@
 /** Compaction, and snapshots in the place of the log (Raft section 7, Figure 13). */
-import type { Index, LogPosition, MemberId } from "../../core/index.js";
+import type { Index, LogPosition } from "../../core/index.js";
 import { weighPreVotes } from "./election.js";
-import { type Cluster, forgetOld, leadershipOf, type Server, show, termFacts } from "./facts.js";
+import { type Cluster, forgetOld, type Judge, leadershipOf, type Server, show, termFacts } from "./facts.js";
 import { addConfiguration, checkSnapshotConfiguration, configurationAt } from "./membership.js";
 import { receiveAck } from "./replication.js";
 import { refuse } from "./rules.js";
-import type { SnapshotRecord, TracedEvent, TraceMessageOf } from "./trace.js";
+import type { SnapshotRecord, TracedEvent } from "./trace.js";
 
 const endOf = (snapshot: { readonly lastIncludedIndex: Index; readonly lastIncludedTerm: number }): LogPosition => ({
   index: snapshot.lastIncludedIndex,
@@ -83,16 +83,18 @@ export function logCompacted(cluster: Cluster, server: Server, { purgedIndex }: 
 
 // ---- Messages ----
 
-export function checkInstallSnapshot(cluster: Cluster, from: MemberId, message: TraceMessageOf<"InstallSnapshot">): void {
+export const sendInstallSnapshot: Judge<"InstallSnapshot"> = (cluster, server, _to, message) => {
+  leadershipOf(cluster, message.term, server.id);
+  checkCommitted(cluster, endOf(message), `${server.id} sends a snapshot`);
+};
+
+export const receiveInstallSnapshot: Judge<"InstallSnapshot"> = (cluster, server, from, message) => {
   leadershipOf(cluster, message.term, from);
-  checkCommitted(cluster, endOf(message), `${from} sends a snapshot`);
-}
-
-export function receiveInstallSnapshot(server: Server, message: TraceMessageOf<"InstallSnapshot">): void {
+  checkCommitted(cluster, endOf(message), `${from} has sent a snapshot`);
   if (message.done) server.offered.add(show(endOf(message)));
-}
+};
 
-export function sendSnapshotResponse(cluster: Cluster, server: Server, message: TraceMessageOf<"InstallSnapshotResponse">): void {
+export const sendSnapshotResponse: Judge<"InstallSnapshotResponse"> = (cluster, server, _to, message) => {
   if (message.status !== "installed") return;
   const { id, log, durableIndex, commitIndex } = server;
   const end = endOf(message);
@@ -105,13 +107,8 @@ export function sendSnapshotResponse(cluster: Cluster, server: Server, message: 
     );
   const { sentAcks } = termFacts(cluster, message.term);
   sentAcks.set(id, Math.max(sentAcks.get(id) ?? 0, end.index));
-}
+};
 
-export function receiveSnapshotResponse(
-  cluster: Cluster,
-  server: Server,
-  from: MemberId,
-  message: TraceMessageOf<"InstallSnapshotResponse">,
-): void {
+export const receiveSnapshotResponse: Judge<"InstallSnapshotResponse"> = (cluster, server, from, message) => {
   if (message.status === "installed") receiveAck(cluster, server, from, message.term, message.lastIncludedIndex);
-}
+};

@@ -66,7 +66,8 @@ export class TermLog {
 
   truncate(from: Index): void {
     this.lastIndex = from - 1;
-    while ((this.#runs.at(-1)?.first ?? 0) >= from) this.#runs.pop();
+    // A run may begin before the start, and goes with the last of its entries.
+    while (this.#runs.length > 0 && Math.max(this.#runs.at(-1)?.first ?? 0, this.start.index + 1) >= from) this.#runs.pop();
   }
 
   /** Forgets what is at or below `index`. */

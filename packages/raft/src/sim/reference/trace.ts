@@ -46,7 +46,7 @@ export type TraceMessage =
   | (Omit<InstallSnapshot, "data"> & { readonly length: number })
   | (Omit<ProposeRequest, "commands"> & { readonly commands: readonly number[] });
 
-export type TraceMessageOf<Type extends TraceMessage["type"]> = Extract<TraceMessage, { readonly type: Type }>;
+export type MessageOf<Type extends TraceMessage["type"]> = Extract<TraceMessage, { readonly type: Type }>;
 
 export type TraceSnapshot = Omit<SnapshotMetadata, "configuration"> & { readonly configuration: TraceConfiguration };
 

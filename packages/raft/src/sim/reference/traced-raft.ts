@@ -16,7 +16,6 @@ import {
   type SnapshotMetadata,
 } from "../../core/index.js";
 import {
-  type EventRecord,
   TRACED_EVENTS,
   type TraceConfiguration,
   type TracedEvent,
@@ -150,7 +149,7 @@ export class TracedRaft extends Raft {
   override take(): Output {
     const output = super.take();
     const node = this.id;
-    for (const event of output.events) if (isTraced(event)) this.#record({ ...event, node } as EventRecord);
+    for (const event of output.events) if (isTraced(event)) this.#record({ ...event, node });
     if (output.persist !== null) this.#record(traceBatch(node, output.persist));
     for (const { to, message } of output.messages) this.#record({ type: "send", node, to, message: traceMessage(message) });
     for (const entry of output.committed) this.#record({ type: "apply", node, entry: traceEntry(entry) });

@@ -1,5 +1,5 @@
 /** The shape of a corruption: one thing in a trace is changed, taken out or put in, so that a rule of Raft is broken. */
-import type { RuleName, TraceMessage, TraceMessageOf, TraceRecord } from "../../../src/sim/reference/index.js";
+import type { MessageOf, RuleName, TraceMessage, TraceRecord } from "../../../src/sim/reference/index.js";
 import type { Trace } from "./traces.js";
 import type { NodeView, View } from "./view.js";
 
@@ -40,14 +40,14 @@ export function atMessage<Way extends "send" | "receive", Type extends TraceMess
   type: Type,
   name: string,
   rules: readonly RuleName[],
-  change: (message: TraceMessageOf<Type>, record: RecordOf<Way>, place: Place) => Change,
+  change: (message: MessageOf<Type>, record: RecordOf<Way>, place: Place) => Change,
 ): Corruption {
   return {
     name,
     rules,
     change: (record, place) =>
       record.type === way && record.message.type === type
-        ? change(record.message as TraceMessageOf<Type>, record as RecordOf<Way>, place)
+        ? change(record.message as MessageOf<Type>, record as RecordOf<Way>, place)
         : null,
   };
 }

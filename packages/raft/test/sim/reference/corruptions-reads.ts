@@ -92,11 +92,12 @@ export const READS: readonly Corruption[] = [
     "receive",
     "ReadIndexResponse",
     "another index arrives than the leader answered",
-    ["networkInvents", "readAnswer"],
-    (message, record, { node }) =>
-      message.readIndex === null || message.term < node.term
-        ? null
-        : [{ ...record, message: { ...message, readIndex: message.readIndex + 1 } }],
+    ["networkInvents"],
+    (message, record, place) => {
+      const { readIndex, requestId } = message;
+      const confirms = restOfTurn(place, record.node).some((each) => each.type === "readConfirmed" && each.id === requestId);
+      return readIndex === null || !confirms ? null : [{ ...record, message: { ...message, readIndex: readIndex + 1 } }];
+    },
   ),
   atMessage(
     "send",

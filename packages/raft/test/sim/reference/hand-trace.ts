@@ -22,11 +22,12 @@ export class HandTrace {
   readonly #nodes = new Map<MemberId, HandNode>();
   readonly #founding: TraceConfiguration;
 
-  constructor(founding: TraceConfiguration, ids: readonly MemberId[]) {
+  /** `joining`: members that begin without a configuration, until the log brings one. */
+  constructor(founding: TraceConfiguration, ids: readonly MemberId[], joining: readonly MemberId[] = []) {
     this.#founding = founding;
-    for (const id of ids) {
+    for (const id of [...ids, ...joining]) {
       this.#nodes.set(id, { term: 0, role: "follower", votedFor: null, log: [], commit: 0, applied: 0, ticket: 0 });
-      this.start(id);
+      this.start(id, ids.includes(id) ? founding : voters());
     }
   }
 
@@ -40,8 +41,10 @@ export class HandTrace {
     this.records.push(...records);
   }
 
-  start(id: MemberId): void {
+  /** A life begins, with all that was handed to the disk. */
+  start(id: MemberId, founding = this.#founding): void {
     const node = this.#node(id);
+    node.role = "follower";
     node.commit = 0;
     node.applied = 0;
     node.ticket = 0;
@@ -51,7 +54,7 @@ export class HandTrace {
       currentTerm: node.term,
       votedFor: node.votedFor,
       commitIndex: 0,
-      snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: this.#founding, configurationIndex: 0 },
+      snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: founding, configurationIndex: 0 },
       logStart: { index: 0, term: 0 },
       entries: [...node.log],
     });
@@ -61,19 +64,34 @@ export class HandTrace {
     this.add({ type: "stop", node: id });
   }
 
-  /** Hands over what changed, and is told that it is durable. */
-  persist(id: MemberId, entries: readonly TraceEntry[] = []): void {
+  /** Hands over what changed; returns the ticket. */
+  handOver(id: MemberId, entries: readonly TraceEntry[] = []): number {
     const node = this.#node(id);
     node.ticket += 1;
     const { ticket, term, votedFor, commit } = node;
-    this.add(
-      { type: "persist", node: id, ticket, currentTerm: term, votedFor, commitIndex: commit, logStart: null, entries },
-      { type: "persisted", node: id, ticket },
-    );
+    const hardState = { currentTerm: term, votedFor, commitIndex: commit };
+    this.add({ type: "persist", node: id, ticket, ...hardState, logStart: null, entries });
+    return ticket;
+  }
+
+  /** Hands over what changed, and is told that it is durable. */
+  persist(id: MemberId, entries: readonly TraceEntry[] = []): void {
+    this.add({ type: "persisted", node: id, ticket: this.handOver(id, entries) });
   }
 
   deliver(from: MemberId, to: MemberId, message: TraceMessage): void {
     this.add({ type: "send", node: from, to, message }, { type: "receive", node: to, from, message });
+  }
+
+  // ---- Elections ----
+
+  #enter(id: MemberId, term: Term): void {
+    const node = this.#node(id);
+    if (node.term === term) return;
+    this.add({ type: "termChanged", node: id, term, previous: node.term });
+    node.term = term;
+    node.votedFor = null;
+    if (node.role === "leader") this.#becomes(id, "follower");
   }
 
   /** Begins a term of its own, and has the means to lead it. */
@@ -86,31 +104,37 @@ export class HandTrace {
     this.persist(id);
   }
 
-  /** The candidate is elected by these, and appends its no-op. */
-  elect(id: MemberId, by: readonly MemberId[]): void {
-    this.campaign(id);
-    const candidate = this.#node(id);
-    const { term } = candidate;
-    const last = candidate.log.at(-1);
-    for (const voter of by) {
-      const request = { lastLogIndex: last?.index ?? 0, lastLogTerm: last?.term ?? 0, leadershipTransfer: false };
-      this.deliver(id, voter, { type: "RequestVote", term, ...request });
-      this.#enter(voter, term);
-      this.add({ type: "voteCast", node: voter, candidate: id, term });
-      this.#node(voter).votedFor = id;
-      this.persist(voter);
-      this.deliver(voter, id, { type: "RequestVoteResponse", term, voteGranted: true });
-    }
+  /** The candidate asks, and is given the vote; it has not heard so yet. */
+  ask(id: MemberId, voter: MemberId): void {
+    const { term, log } = this.#node(id);
+    const last = log.at(-1);
+    const request = { lastLogIndex: last?.index ?? 0, lastLogTerm: last?.term ?? 0, leadershipTransfer: false };
+    this.deliver(id, voter, { type: "RequestVote", term, ...request });
+    this.#enter(voter, term);
+    this.add({ type: "voteCast", node: voter, candidate: id, term });
+    this.#node(voter).votedFor = id;
+    this.persist(voter);
+    this.add({ type: "send", node: voter, to: id, message: { type: "RequestVoteResponse", term, voteGranted: true } });
+  }
+
+  hearVote(id: MemberId, from: MemberId): void {
+    const { term } = this.#node(id);
+    this.add({ type: "receive", node: id, from, message: { type: "RequestVoteResponse", term, voteGranted: true } });
+  }
+
+  /** The candidate leads, and appends its no-op. */
+  lead(id: MemberId): void {
     this.#becomes(id, "leader");
     this.append(id, "noop");
   }
 
-  #enter(id: MemberId, term: Term): void {
-    const node = this.#node(id);
-    if (node.term === term) return;
-    this.add({ type: "termChanged", node: id, term, previous: node.term });
-    node.term = term;
-    node.votedFor = null;
+  elect(id: MemberId, by: readonly MemberId[]): void {
+    this.campaign(id);
+    for (const voter of by) {
+      this.ask(id, voter);
+      this.hearVote(id, voter);
+    }
+    this.lead(id);
   }
 
   depose(id: MemberId): void {
@@ -122,6 +146,8 @@ export class HandTrace {
     this.add({ type: "roleChanged", node: id, role, previous: node.role, term: node.term, reason: "by hand" });
     node.role = role;
   }
+
+  // ---- The log ----
 
   /** The leader appends an entry of its own. */
   append(id: MemberId, type: EntryType, configuration?: TraceConfiguration): Index {
@@ -142,29 +168,36 @@ export class HandTrace {
   }
 
   /** The leader sends its log from where the follower's agrees, and hears that it is durable there. */
-  replicate(id: MemberId, to: MemberId): void {
+  replicate(id: MemberId, to: MemberId, upTo?: Index): void {
+    const { ticket, acknowledgement } = this.offer(id, to, upTo);
+    this.add({ type: "persisted", node: to, ticket });
+    this.deliver(to, id, acknowledgement);
+  }
+
+  /** The leader sends its log, up to an index; the follower takes it, and hands it to its disk. */
+  offer(id: MemberId, to: MemberId, upTo?: Index): { readonly ticket: number; readonly acknowledgement: TraceMessage } {
     const leader = this.#node(id);
     const follower = this.#node(to);
-    const differs = leader.log.findIndex((entry, place) => follower.log[place]?.term !== entry.term);
-    const prevLogIndex = differs === -1 ? leader.log.length : differs;
-    const prevLogTerm = leader.log[prevLogIndex - 1]?.term ?? 0;
-    const entries = leader.log.slice(prevLogIndex);
+    const offered = leader.log.slice(0, upTo);
+    const differs = offered.findIndex((entry, place) => follower.log[place]?.term !== entry.term);
+    const prevLogIndex = differs === -1 ? offered.length : differs;
+    const prevLogTerm = offered[prevLogIndex - 1]?.term ?? 0;
+    const entries = offered.slice(prevLogIndex);
     const { term, commit } = leader;
     this.deliver(id, to, { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit: commit });
     this.#enter(to, term);
-    if (entries.length > 0 && follower.log.length > prevLogIndex) this.#truncate(to, prevLogIndex);
     const first = entries[0];
     const last = entries.at(-1);
     if (first !== undefined && last !== undefined) {
+      if (follower.log.length > prevLogIndex) this.#truncate(to, prevLogIndex);
       this.add({ type: "entriesAppended", node: to, first: first.index, last: last.index, term });
       this.#announce(to, entries);
       follower.log.push(...entries);
     }
-    this.commit(to, Math.min(commit, prevLogIndex + entries.length));
-    this.persist(to, entries);
     const matchIndex = prevLogIndex + entries.length;
-    const rest = { success: true, prevLogIndex, matchIndex, hintIndex: 0, hintTerm: 0 };
-    this.deliver(to, id, { type: "AppendEntriesResponse", term, ...rest });
+    this.commit(to, Math.min(commit, matchIndex));
+    const answer = { success: true, prevLogIndex, matchIndex, hintIndex: 0, hintTerm: 0 };
+    return { ticket: this.handOver(to, entries), acknowledgement: { type: "AppendEntriesResponse", term, ...answer } };
   }
 
   #truncate(id: MemberId, keep: number): void {

@@ -12,7 +12,7 @@ const joint = (incoming: readonly MemberId[], outgoing: readonly MemberId[]): Tr
 
 /** From a, b, c to a, d, e, through the joint configuration; d and e learn first. */
 export function throughJoint(lost: number): HandTrace {
-  const trace = new HandTrace(voters("a", "b", "c"), ["a", "b", "c", "d", "e"]);
+  const trace = new HandTrace(voters("a", "b", "c"), ["a", "b", "c"], ["d", "e"]);
   for (let campaign = 0; campaign < lost; campaign += 1) trace.campaign("a");
   trace.elect("a", ["b"]);
   for (const id of ["b", "c"]) trace.replicate("a", id);

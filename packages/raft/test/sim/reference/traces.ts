@@ -7,7 +7,7 @@ export type Trace = readonly TraceRecord[];
 /** What a random world did. */
 export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "longTurns"): TraceRecord[] {
   const records: TraceRecord[] = [];
-  const options = { longTurns: kind === "longTurns", forwards: true, partitions: seed % 3 !== 0 };
+  const options = { longTurns: kind === "longTurns", forwards: true, partitions: seed % 3 !== 0, mostlyUp: seed % 4 !== 0 };
   new RandomCluster(seed, { ...options, record: (record) => records.push(record) }).run(steps);
   return records;
 }
