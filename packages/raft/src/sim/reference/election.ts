@@ -129,8 +129,8 @@ export const sendRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, _to
 
 export const sendPreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, to, message) => {
   if (!message.voteGranted) return;
-  const request = server.preVoteRequests.get(to);
-  if (request?.term !== message.proposedTerm)
+  const request = server.inboxes.get(message.proposedTerm)?.preCandidates.get(to);
+  if (request === undefined)
     refuse("preVote", `${server.id} promises ${to} its vote in term ${message.proposedTerm}, and was not asked`);
   if (!request.good)
     refuse("upToDate", `${server.id} promises its vote to ${to}, whose log ends at ${show(request.last)}, before its own`);
@@ -167,14 +167,15 @@ export const receiveRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, 
   const last = lastOf(message);
   if (message.proposedTerm !== message.term + 1 || !logs.some((each) => same(each, last)))
     refuse("networkInvents", `${server.id} hears a RequestPreVote with ${show(last)} that ${from} never sent`);
-  const before = server.preVoteRequests.get(from);
-  const good = isUpToDate(last, server.log.last) || (before?.term === message.proposedTerm && before.good);
-  server.preVoteRequests.set(from, { term: message.proposedTerm, last, good });
+  const { preCandidates } = inboxOf(server, message.proposedTerm);
+  const good = isUpToDate(last, server.log.last) || preCandidates.get(from)?.good === true;
+  preCandidates.set(from, { last, good });
 };
 
 /** The log of the voter has changed: what was not good enough may be so now. */
 export function weighPreVotes(server: Server): void {
-  for (const request of server.preVoteRequests.values()) request.good ||= isUpToDate(request.last, server.log.last);
+  for (const { preCandidates } of server.inboxes.values())
+    for (const request of preCandidates.values()) request.good ||= isUpToDate(request.last, server.log.last);
 }
 
 export const receivePreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, from, message) => {

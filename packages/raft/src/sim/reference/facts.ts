@@ -22,6 +22,8 @@ export interface ConfigurationAt {
 export interface Inbox {
   /** Candidates that asked for a vote, with the end of their logs. */
   readonly candidates: Map<MemberId, LogPosition>;
+  /** Who asked for a promise, with the end of its log, and whether that was ever good enough since. */
+  readonly preCandidates: Map<MemberId, { readonly last: LogPosition; good: boolean }>;
   /** Who has voted for it, and who has promised to. */
   readonly votes: Set<MemberId>;
   readonly promises: Set<MemberId>;
@@ -123,8 +125,6 @@ export interface Server {
   /** The highest term that it must be in before it says anything. */
   owedTerm: Term;
   inboxes: Map<Term, Inbox>;
-  /** Who asked for a promise: for which term, with which log, and whether it was ever good enough since. */
-  preVoteRequests: Map<MemberId, { readonly term: Term; readonly last: LogPosition; good: boolean }>;
   /** The snapshots that a leader sent to the end, and the one that was made whole of them. */
   offered: Set<string>;
   whole: LogPosition | null;
@@ -205,7 +205,6 @@ export function createServer(id: MemberId): Server {
     heardTerm: 0,
     owedTerm: 0,
     inboxes: new Map(),
-    preVoteRequests: new Map(),
     offered: new Set(),
     whole: null,
     reads: new Map(),
@@ -253,6 +252,7 @@ export function inboxOf(server: Server, term: Term): Inbox {
   if (inbox === undefined) {
     inbox = {
       candidates: new Map(),
+      preCandidates: new Map(),
       votes: new Set(),
       promises: new Set(),
       entries: createRanges(),

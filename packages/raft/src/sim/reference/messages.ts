@@ -94,13 +94,19 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ProposeResponse",
 ]);
 
+/** It is about a term that every server is beyond: nobody will heed it, and nothing is known of it any more. */
+function isForgotten(cluster: Cluster, message: TraceMessage): boolean {
+  if (message.type === "ReadIndexRequest") return false;
+  const about = message.type === "RequestPreVoteResponse" ? message.proposedTerm : message.term;
+  return about < cluster.oldestTerm;
+}
+
 export function send(cluster: Cluster, server: Server, to: MemberId, message: TraceMessage): void {
   const { id, term, diskTerm, owedTerm } = server;
   if (message.term > diskTerm)
     refuse("termIsDurable", `${id} sends ${message.type} in term ${message.term}, and ${diskTerm} is durable`);
   if (term < owedTerm) refuse("higherTermDeposes", `${id} has heard of term ${owedTerm}, and speaks on in term ${term}`);
-  // Every server is beyond this term: nobody will heed it.
-  if (message.term < cluster.oldestTerm) return;
+  if (isForgotten(cluster, message)) return;
   const judge = LEAVING[message.type] as (cluster: Cluster, server: Server, peer: MemberId, message: TraceMessage) => void;
   judge(cluster, server, to, message);
 }
@@ -111,7 +117,7 @@ export function receive(cluster: Cluster, server: Server, from: MemberId, messag
   if (type !== "RequestPreVote") server.heardTerm = Math.max(server.heardTerm, term);
   const isPromise = type === "RequestPreVoteResponse" && message.voteGranted;
   if (!NO_DUTY.has(type) && !isPromise) server.owedTerm = Math.max(server.owedTerm, term);
-  if (term < cluster.oldestTerm || (term < server.term && !NOT_BOUND.has(type))) return;
+  if (isForgotten(cluster, message) || (term < server.term && !NOT_BOUND.has(type))) return;
   const judge = ARRIVING[type] as (cluster: Cluster, server: Server, peer: MemberId, message: TraceMessage) => void;
   judge(cluster, server, from, message);
 }

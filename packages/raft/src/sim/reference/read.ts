@@ -72,8 +72,9 @@ export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex 
 export const receiveReadRequest: Judge<"ReadIndexRequest"> = (cluster, server, from, { requestId }) => {
   const key = `${from}/${requestId}`;
   const before = server.readRequests.get(key);
-  if (before === undefined) server.readRequests.set(key, { asked: ask(cluster, server), open: 1 });
-  else before.open += 1;
+  // What comes twice counts from the first time; what was asked in an earlier term died with it.
+  if (before?.asked.term === server.term) before.open += 1;
+  else server.readRequests.set(key, { asked: ask(cluster, server), open: 1 });
 };
 
 export const sendReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, to, { term, requestId, readIndex }) => {
@@ -94,10 +95,8 @@ export const sendReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, to
 export const receiveReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, from, { term, requestId, readIndex }) => {
   if (readIndex === null) return;
   const given = leadershipOf(cluster, term, from).answers.get(`${server.id}/${requestId}`);
-  // A second copy of an answer that was used: nobody may use it again.
-  if (given === undefined) return;
-  if (!given.includes(readIndex))
-    refuse("networkInvents", `${server.id} hears ${readIndex} for read ${requestId}; ${from} said ${given.join(", ")}`);
+  // Anything else is a late copy of an answer that was used: whoever uses it again has no answer.
+  if (given?.includes(readIndex) !== true) return;
   const heard = server.readAnswers.get(requestId);
   if (heard?.term === term) heard.readIndexes.push(readIndex);
   else server.readAnswers.set(requestId, { term, readIndexes: [readIndex] });

@@ -92,7 +92,7 @@ export const READS: readonly Corruption[] = [
     "receive",
     "ReadIndexResponse",
     "another index arrives than the leader answered",
-    ["networkInvents"],
+    ["readAnswer"],
     (message, record, place) => {
       const { readIndex, requestId } = message;
       const confirms = restOfTurn(place, record.node).some((each) => each.type === "readConfirmed" && each.id === requestId);

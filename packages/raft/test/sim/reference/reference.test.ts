@@ -13,11 +13,12 @@ import { MEMBERSHIP, oneByOne, rolledBack, throughJoint } from "./membership-tra
 import { around, judge, randomTrace, type Trace } from "./traces.js";
 import { View } from "./view.js";
 
-const seeds = Number(process.env["REFERENCE_SEEDS"] ?? 150);
+const seeds = Number(process.env["REFERENCE_SEEDS"] ?? 100);
 const firstSeed = Number(process.env["REFERENCE_FIRST_SEED"] ?? 1);
 
 describe("the reference and the core", () => {
-  it(`agree over ${seeds} random worlds`, () => {
+  // The limit only catches a hang.
+  it(`agree over ${seeds} random worlds`, { timeout: 120_000 + 1000 * seeds }, () => {
     const kinds = new Map<string, number>();
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
       const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns");
