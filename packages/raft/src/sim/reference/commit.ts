@@ -1,11 +1,12 @@
 /** What is committed, and what state machines get (Raft sections 5.3, 5.4, Figures 2 and 3). */
 import type { Index } from "../../core/index.js";
-import { type Cluster, configurationOf, type Leadership, ownLeadership, type Server, termFacts } from "./facts.js";
+import { type Cluster, checkTerm, configurationOf, type Leadership, ownLeadership, type Server, termFacts } from "./facts.js";
 import { isQuorum } from "./quorum.js";
 import { refuse } from "./rules.js";
 import type { TracedEvent, TraceEntry } from "./trace.js";
 
-export function commitAdvanced(cluster: Cluster, server: Server, { commitIndex }: TracedEvent<"commitAdvanced">): void {
+export function commitAdvanced(cluster: Cluster, server: Server, { commitIndex, term }: TracedEvent<"commitAdvanced">): void {
+  checkTerm(server, term, "commits");
   const { id, log } = server;
   if (commitIndex < server.commitIndex || commitIndex > log.lastIndex)
     refuse(

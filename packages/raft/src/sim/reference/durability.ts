@@ -118,10 +118,10 @@ function logOf(cluster: Cluster, { node, logStart, entries, snapshot }: StartRec
 }
 
 function checkFresh(cluster: Cluster, record: StartRecord): void {
-  const { node, currentTerm, votedFor, commitIndex, snapshot, entries } = record;
+  const { node, currentTerm, votedFor, commitIndex, snapshot, entries, logStart } = record;
   const { configuration, configurationIndex, lastIncludedIndex } = snapshot;
   const [founding] = cluster.configurations;
-  const numbers = [currentTerm, commitIndex, lastIncludedIndex, configurationIndex, entries.length];
+  const numbers = [currentTerm, commitIndex, lastIncludedIndex, configurationIndex, entries.length, logStart.index];
   if (votedFor !== null || numbers.some((number) => number !== 0))
     refuse("freshStart", `${node} begins its first life with a past`);
   if (configuration.voters.length === 0) return;

@@ -2,22 +2,22 @@
 import type { LogPosition } from "../../core/index.js";
 import {
   type Cluster,
+  checkTerm,
   configurationOf,
   forgetOld,
   inboxOf,
   isUpToDate,
   type Judge,
   type Server,
+  samePosition,
   show,
   type TermFacts,
   termFacts,
 } from "./facts.js";
 import { isQuorum } from "./quorum.js";
+import { forgetReads } from "./read.js";
 import { refuse } from "./rules.js";
 import type { MessageOf, TracedEvent } from "./trace.js";
-
-const same = (left: LogPosition | undefined, right: LogPosition): boolean =>
-  left !== undefined && left.index === right.index && left.term === right.term;
 
 const lastOf = (message: MessageOf<"RequestVote" | "RequestPreVote">): LogPosition => ({
   index: message.lastLogIndex,
@@ -33,6 +33,7 @@ export function termChanged(cluster: Cluster, server: Server, { term, previous }
     if (term !== previous + 1) refuse("termHasReason", `${server.id} enters term ${term}, which nobody has told it`);
     server.owesCampaign = true;
   }
+  forgetReads(server);
   server.term = term;
   server.votedFor = null;
   server.termIsNew = true;
@@ -41,15 +42,20 @@ export function termChanged(cluster: Cluster, server: Server, { term, previous }
 
 export function roleChanged(cluster: Cluster, server: Server, event: TracedEvent<"roleChanged">): void {
   const { role, previous, term } = event;
-  if (term !== server.term) refuse("termRises", `${server.id} is ${role} of term ${term}, and was in ${server.term}`);
+  checkTerm(server, term, `is ${role}`);
   if (previous !== server.role) refuse("roleFollows", `${server.id} says it was ${previous}, and was ${server.role}`);
   const facts = termFacts(cluster, term);
   if (role === "leader") becomeLeader(cluster, server, facts);
   else if (role !== "follower" && previous === "leader") refuse("roleFollows", `leader ${server.id} becomes ${role}`);
   else if (role === "candidate") beginCampaign(server, facts);
-  else if (role === "preCandidate")
-    facts.preCampaigns.set(server.id, [...(facts.preCampaigns.get(server.id) ?? []), server.log.last]);
+  else if (role === "preCandidate") askFirst(server, facts);
   server.role = role;
+}
+
+function askFirst({ id, log }: Server, { preCampaigns }: TermFacts): void {
+  const ends = preCampaigns.get(id);
+  if (ends === undefined) preCampaigns.set(id, [log.last]);
+  else if (!ends.some((end) => samePosition(end, log.last))) ends.push(log.last);
 }
 
 function beginCampaign(server: Server, facts: TermFacts): void {
@@ -84,6 +90,7 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
   cluster.newestLed = Math.max(cluster.newestLed, term);
   facts.leadership = {
     id,
+    life: server,
     first: log.lastIndex + 1,
     log: log.copy(),
     commitIndex: server.commitIndex,
@@ -96,7 +103,7 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
 }
 
 export function voteCast(cluster: Cluster, server: Server, { candidate, term }: TracedEvent<"voteCast">): void {
-  if (term !== server.term) refuse("termRises", `${server.id} votes in term ${term}, and is in ${server.term}`);
+  checkTerm(server, term, "votes");
   const facts = termFacts(cluster, term);
   const before = facts.votes.get(server.id);
   if (before === candidate) return;
@@ -120,7 +127,7 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
 
 export const sendRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, _to, message) => {
   const logs = termFacts(cluster, message.term).preCampaigns.get(server.id) ?? [];
-  if (message.proposedTerm !== message.term + 1 || !logs.some((last) => same(last, lastOf(message))))
+  if (message.proposedTerm !== message.term + 1 || !logs.some((end) => samePosition(end, lastOf(message))))
     refuse(
       "preVote",
       `${server.id} asks for promises in term ${message.proposedTerm} with ${show(lastOf(message))}, as it never was`,
@@ -139,7 +146,8 @@ export const sendPreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, se
 
 export const sendRequestVote: Judge<"RequestVote"> = (cluster, server, _to, message) => {
   const facts = termFacts(cluster, message.term);
-  if (!same(facts.campaigns.get(server.id), lastOf(message)))
+  const end = facts.campaigns.get(server.id);
+  if (end === undefined || !samePosition(end, lastOf(message)))
     refuse(
       "voteRequest",
       `${server.id} asks for votes in term ${message.term} with ${show(lastOf(message))}, as it did not campaign`,
@@ -165,7 +173,7 @@ export const sendVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, 
 export const receiveRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, from, message) => {
   const logs = termFacts(cluster, message.term).preCampaigns.get(from) ?? [];
   const last = lastOf(message);
-  if (message.proposedTerm !== message.term + 1 || !logs.some((each) => same(each, last)))
+  if (message.proposedTerm !== message.term + 1 || !logs.some((end) => samePosition(end, last)))
     refuse("networkInvents", `${server.id} hears a RequestPreVote with ${show(last)} that ${from} never sent`);
   const { preCandidates } = inboxOf(server, message.proposedTerm);
   const good = isUpToDate(last, server.log.last) || preCandidates.get(from)?.good === true;
@@ -186,10 +194,11 @@ export const receivePreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster,
 };
 
 export const receiveRequestVote: Judge<"RequestVote"> = (cluster, server, from, message) => {
-  const facts = termFacts(cluster, message.term);
-  if (!facts.asked.has(from) || !same(facts.campaigns.get(from), lastOf(message)))
+  const { asked, campaigns } = termFacts(cluster, message.term);
+  const end = asked.has(from) ? campaigns.get(from) : undefined;
+  if (end === undefined || !samePosition(end, lastOf(message)))
     refuse("networkInvents", `${server.id} hears a RequestVote with ${show(lastOf(message))} that ${from} never sent`);
-  inboxOf(server, message.term).candidates.set(from, lastOf(message));
+  inboxOf(server, message.term).candidates.set(from, end);
 };
 
 export const receiveVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, from, message) => {

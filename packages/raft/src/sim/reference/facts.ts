@@ -40,6 +40,8 @@ export interface Inbox {
 /** The leader of a term, as the others see it: what it says in this term stays true when it has moved on. */
 export interface Leadership {
   readonly id: MemberId;
+  /** The life of the server that was elected: another one does not lead. */
+  readonly life: Server;
   /** The index of its first own entry. */
   readonly first: Index;
   /** Its log: as it was at the election, and what it appended since. */
@@ -265,7 +267,7 @@ export function inboxOf(server: Server, term: Term): Inbox {
   return inbox;
 }
 
-/** The leadership of this server in this term; anybody else's messages in a leader's name are refused. */
+/** The leadership of this member in this term; anybody else's messages in a leader's name are refused. */
 export function leadershipOf(cluster: Cluster, term: Term, id: MemberId): Leadership {
   const { leadership } = termFacts(cluster, term);
   if (leadership?.id !== id)
@@ -273,11 +275,19 @@ export function leadershipOf(cluster: Cluster, term: Term, id: MemberId): Leader
   return leadership;
 }
 
+/** The same for a message that leaves: what another life of the sender was elected to is over. */
+export function ledBy(cluster: Cluster, term: Term, server: Server): Leadership {
+  const leadership = leadershipOf(cluster, term, server.id);
+  if (leadership.life !== server)
+    refuse("onlyTheLeader", `${server.id} speaks as leader of term ${term}, and was elected in an earlier life`);
+  return leadership;
+}
+
 /** The leadership that a server holds now, or null. */
 export function ownLeadership(cluster: Cluster, server: Server): Leadership | null {
   if (server.role !== "leader") return null;
   const { leadership } = termFacts(cluster, server.term);
-  return leadership?.id === server.id ? leadership : null;
+  return leadership?.life === server ? leadership : null;
 }
 
 export function configurationOf(server: Server): TraceConfiguration {
@@ -288,6 +298,14 @@ export function configurationOf(server: Server): TraceConfiguration {
 export function isUpToDate(candidate: LogPosition, voter: LogPosition): boolean {
   return candidate.term > voter.term || (candidate.term === voter.term && candidate.index >= voter.index);
 }
+
+/** What a server does, it does in its present term. */
+export function checkTerm(server: Server, term: Term, what: string): void {
+  if (term !== server.term) refuse("termRises", `${server.id} ${what} in term ${term}, and is in ${server.term}`);
+}
+
+export const samePosition = (left: LogPosition, right: LogPosition): boolean =>
+  left.index === right.index && left.term === right.term;
 
 export const show = ({ index, term }: LogPosition): string => `${index}/${term}`;
 

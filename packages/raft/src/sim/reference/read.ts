@@ -7,6 +7,7 @@ import {
   type Judge,
   type Leadership,
   leadershipOf,
+  ledBy,
   ownLeadership,
   type Server,
   termFacts,
@@ -31,6 +32,13 @@ function ask(cluster: Cluster, server: Server): AskedRead {
 
 export function read(cluster: Cluster, server: Server, id: number): void {
   server.reads.set(id, ask(cluster, server));
+}
+
+/** Reads die with their term. What was asked in the present one may still have its end in this turn, so only older ones go. */
+export function forgetReads({ term, reads, readAnswers, readRequests }: Server): void {
+  for (const [id, asked] of reads) if (asked.term < term) reads.delete(id);
+  for (const [id, answer] of readAnswers) if (answer.term < term) readAnswers.delete(id);
+  for (const [key, { asked }] of readRequests) if (asked.term < term) readRequests.delete(key);
 }
 
 /** The leader may answer a read that was asked of it like this with `readIndex`. */
@@ -81,7 +89,7 @@ export const sendReadResponse: Judge<"ReadIndexResponse"> = (cluster, server, to
   const key = `${to}/${requestId}`;
   const request = server.readRequests.get(key);
   if (readIndex !== null) {
-    const leadership = leadershipOf(cluster, term, server.id);
+    const leadership = ledBy(cluster, term, server);
     if (request?.asked.term !== term)
       refuse("readAnswer", `${server.id} answers read ${requestId} of ${to} in term ${term}, in which it was not asked`);
     checkConfirmed(leadership, request.asked, readIndex, `read ${requestId} of ${to}`);

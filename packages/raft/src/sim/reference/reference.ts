@@ -137,6 +137,6 @@ function settle(cluster: Cluster, server: Server): void {
   server.termIsNew = false;
   if (server.owesCampaign) refuse("termHasReason", `${id} raises its term to ${term} and does not campaign`);
   const facts = termFacts(cluster, term);
-  if ((role === "leader" && facts.leadership?.id !== id) || (role === "candidate" && !facts.campaigns.has(id)))
+  if ((role === "leader" && facts.leadership?.life !== server) || (role === "candidate" && !facts.campaigns.has(id)))
     refuse("higherTermDeposes", `${id} enters term ${term} and is still ${role}`);
 }

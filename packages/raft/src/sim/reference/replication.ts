@@ -3,10 +3,12 @@ import type { Index, MemberId } from "../../core/index.js";
 import { weighPreVotes } from "./election.js";
 import {
   type Cluster,
+  checkTerm,
   inboxOf,
   type Judge,
   type Leadership,
   leadershipOf,
+  ledBy,
   ownLeadership,
   type Server,
   show,
@@ -21,7 +23,12 @@ import type { MessageOf, TracedEvent } from "./trace.js";
 
 // ---- What happens inside a server ----
 
-export function entriesAppended(cluster: Cluster, server: Server, { first, last }: TracedEvent<"entriesAppended">): void {
+export function entriesAppended(
+  cluster: Cluster,
+  server: Server,
+  { first, last, term: said }: TracedEvent<"entriesAppended">,
+): void {
+  checkTerm(server, said, "appends");
   const { id, term, log } = server;
   const leadership = ownLeadership(cluster, server);
   const rule = leadership === null ? "appendWhatCame" : "leaderAppendOnly";
@@ -91,6 +98,7 @@ function checkAppendEntries(cluster: Cluster, from: MemberId, message: MessageOf
 }
 
 export const sendAppendEntries: Judge<"AppendEntries"> = (cluster, server, _to, message) => {
+  ledBy(cluster, message.term, server);
   checkAppendEntries(cluster, server.id, message);
 };
 
@@ -107,7 +115,7 @@ export const receiveAppendEntries: Judge<"AppendEntries"> = (cluster, server, fr
 };
 
 export const sendHeartbeat: Judge<"Heartbeat"> = (cluster, server, to, message) => {
-  const leadership = leadershipOf(cluster, message.term, server.id);
+  const leadership = ledBy(cluster, message.term, server);
   const most = Math.min(leadership.commitIndex, leadership.acknowledged.get(to) ?? 0);
   if (message.leaderCommit > most)
     refuse(
@@ -178,7 +186,7 @@ export function receiveAck(cluster: Cluster, server: Server, from: MemberId, ter
       "networkInvents",
       `${server.id} hears that ${from} acknowledges ${matchIndex} in term ${term}, which ${from} never said`,
     );
-  if (leadership?.id !== server.id) return;
+  if (leadership?.life !== server) return;
   leadership.acknowledged.set(from, Math.max(leadership.acknowledged.get(from) ?? 0, matchIndex));
 }
 
@@ -186,7 +194,7 @@ export const receiveHeartbeatResponse: Judge<"HeartbeatResponse"> = (cluster, se
   const { sentRounds, leadership } = termFacts(cluster, message.term);
   if (message.readRound > (sentRounds.get(from) ?? 0))
     refuse("networkInvents", `${server.id} hears an answer to round ${message.readRound} that ${from} never sent`);
-  if (leadership?.id !== server.id) return;
+  if (leadership?.life !== server) return;
   leadership.confirmed.set(from, Math.max(leadership.confirmed.get(from) ?? 0, message.readRound));
   confirmRounds(server, leadership);
 };

@@ -1,7 +1,7 @@
 /** Compaction, and snapshots in the place of the log (Raft section 7, Figure 13). */
 import type { Index, LogPosition } from "../../core/index.js";
 import { weighPreVotes } from "./election.js";
-import { type Cluster, forgetOld, type Judge, leadershipOf, type Server, show, termFacts } from "./facts.js";
+import { type Cluster, forgetOld, type Judge, leadershipOf, ledBy, type Server, samePosition, show, termFacts } from "./facts.js";
 import { addConfiguration, checkSnapshotConfiguration, configurationAt } from "./membership.js";
 import { receiveAck } from "./replication.js";
 import { refuse } from "./rules.js";
@@ -37,7 +37,7 @@ export function snapshot(cluster: Cluster, server: Server, record: SnapshotRecor
 export function snapshotInstalled(cluster: Cluster, server: Server, event: TracedEvent<"snapshotInstalled">): void {
   const { id, log, commitIndex } = server;
   const end = endOf(event);
-  if (server.whole === null || show(server.whole) !== show(end) || end.index <= commitIndex)
+  if (server.whole === null || !samePosition(server.whole, end) || end.index <= commitIndex)
     refuse(
       "snapshotFromLeader",
       `${id}, which has committed ${commitIndex}, installs ${show(end)}; what was sent is ${server.whole === null ? "nothing" : show(server.whole)}`,
@@ -84,7 +84,7 @@ export function logCompacted(cluster: Cluster, server: Server, { purgedIndex }: 
 // ---- Messages ----
 
 export const sendInstallSnapshot: Judge<"InstallSnapshot"> = (cluster, server, _to, message) => {
-  leadershipOf(cluster, message.term, server.id);
+  ledBy(cluster, message.term, server);
   checkCommitted(cluster, endOf(message), `${server.id} sends a snapshot`);
 };
 

@@ -62,6 +62,17 @@ export const ELECTIONS: readonly Corruption[] = [
   at("voteCast", "a vote is cast by a leader for itself without a campaign", ["campaign"], (record) =>
     record.candidate === record.node ? null : [{ ...record, candidate: record.node }],
   ),
+  at("receive", "a higher term is heard, and the node speaks on in its own", ["higherTermDeposes"], (record, place) => {
+    const answers = nextOf(place, record.node)?.type === "send";
+    const higher = { type: "RequestVoteResponse", term: place.node.term + 1, voteGranted: false } as const;
+    return answers ? [{ ...record, message: higher }] : null;
+  }),
+  at("start", "a leader that was restarted goes on leading", ["onlyTheLeader"], (record, { view }) => {
+    const { node, currentTerm: term } = record;
+    const to = view.other(node);
+    if (view.leaders.get(term)?.id !== node || to === null) return null;
+    return [record, { type: "send", node, to, message: { type: "Heartbeat", term, leaderCommit: 0, readRound: 0 } }];
+  }),
   at("receive", "a leader hears of a higher term and goes on leading", ["higherTermDeposes"], (record, place) => {
     const { role, term } = place.node;
     if (role !== "leader" || nextOf(place, record.node)?.type !== "receive") return null;
