@@ -117,7 +117,7 @@ export interface InstallSnapshotResponse {
 export interface ReadIndexRequest {
   readonly type: "ReadIndexRequest";
   readonly term: Term;
-  /** A counter of the asking node that never repeats in its life. */
+  /** Rises with each question of the asking node, also over restarts: an answer to an earlier life's is none to this one's. */
   readonly requestId: number;
 }
 

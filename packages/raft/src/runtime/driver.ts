@@ -75,6 +75,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.#raft = parts.raft;
     this.#clock = parts.clock;
     this.#nextRequestId = parts.firstRequestId;
+    parts.reads.numberFrom(parts.firstRequestId);
   }
 
   /** The log and the snapshots report to the driver, so they are made after it. */

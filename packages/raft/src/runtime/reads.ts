@@ -29,7 +29,8 @@ export class Reads {
   readonly #asked = new Map<number, Question>();
   /** Confirmed, or asked for with `atLeast`: waiting until `index` is applied. */
   #waiting: Waiting[] = [];
-  #nextId = 1;
+  /** Set before the first question; see `numberFrom`. */
+  #nextId = 0;
   #count = 0;
   #nextExpiry: Micros = Number.MAX_SAFE_INTEGER;
 
@@ -59,6 +60,14 @@ export class Reads {
   #admit(read: Read): void {
     this.#count += 1;
     if (read.expiresAt < this.#nextExpiry) this.#nextExpiry = read.expiresAt;
+  }
+
+  /**
+   * The numbers of this life begin here, above those of every life before: an answer to a question of an earlier life may
+   * come late, and must not be taken for the answer to a question of this one.
+   */
+  numberFrom(first: number): void {
+    this.#nextId = first;
   }
 
   /** Asks for all that are unasked, with one new number. */

@@ -14,6 +14,7 @@ import {
   Raft,
   type SnapshotMetadata,
 } from "../../src/core/index.js";
+import { TracedRaft, type TraceRecord } from "../../src/sim/reference/index.js";
 import { configurationOf } from "./golden-cluster.js";
 
 /** A small generator of random numbers (mulberry32): the same seed gives the same run. */
@@ -58,6 +59,19 @@ export interface Counters {
   steps: number;
 }
 
+export interface RandomClusterOptions {
+  /** Is told everything that happens, as a trace. */
+  readonly record?: (record: TraceRecord) => void;
+  /** Output is taken only now and then, so that several inputs share a turn. */
+  readonly longTurns?: boolean;
+  /** At times the nodes are split in two: leaders are lost with entries that nobody else has. */
+  readonly partitions?: boolean;
+  /** Nodes that crash are back soon, so that most of the time there is a quorum, and much happens. */
+  readonly mostlyUp?: boolean;
+  /** What a node can't propose itself it hands to the leader. */
+  readonly forwards?: boolean;
+}
+
 const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
 
 export class RandomCluster {
@@ -84,8 +98,20 @@ export class RandomCluster {
   readonly #lossPerMille: number;
   readonly #size: number;
   readonly #snapshotsAt = new Map<string, SnapshotMetadata>();
+  readonly #record: ((record: TraceRecord) => void) | null;
+  #longTurns: boolean;
+  readonly #forwards: boolean;
+  readonly #partitions: boolean;
+  readonly #mostlyUp: boolean;
+  /** Those on one side; nothing passes between them and the others. */
+  #apart: ReadonlySet<MemberId> = new Set();
 
-  constructor(seed: number) {
+  constructor(seed: number, options: RandomClusterOptions = {}) {
+    this.#record = options.record ?? null;
+    this.#longTurns = options.longTurns ?? false;
+    this.#forwards = options.forwards ?? false;
+    this.#partitions = options.partitions ?? false;
+    this.#mostlyUp = options.mostlyUp ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -123,7 +149,7 @@ export class RandomCluster {
   }
 
   #start(id: MemberId, disk: Disk): Raft {
-    return new Raft({
+    const start = {
       id,
       options: {
         maxEntriesPerMessage: 3,
@@ -138,7 +164,8 @@ export class RandomCluster {
       snapshot: disk.snapshot,
       logStart: disk.logStart,
       entries: disk.entries,
-    });
+    };
+    return this.#record === null ? new Raft(start) : new TracedRaft(start, this.#record);
   }
 
   #fail(what: string): never {
@@ -155,6 +182,8 @@ export class RandomCluster {
   }
 
   #step(): void {
+    if (this.#partitions && this.#below(150) === 0)
+      this.#apart = new Set(this.#nodes.filter(() => this.#below(3) === 0).map((node) => node.id));
     const roll = this.#below(1000);
     const node = this.#pick(this.#nodes);
     if (node === undefined) return;
@@ -177,6 +206,7 @@ export class RandomCluster {
     const [message] = this.#flight.splice(at, 1);
     if (message === undefined) return this.#pass(20_000);
     if (this.#below(1000) < this.#lossPerMille) return;
+    if (this.#apart.has(message.from) !== this.#apart.has(message.to)) return;
     if (this.#below(20) === 0) this.#flight.push(message);
     const target = this.#nodes.find((node) => node.id === message.to);
     if (target !== undefined) this.#input(target, () => target.raft.receive(this.#now, message.from, message.message));
@@ -186,7 +216,10 @@ export class RandomCluster {
     if (node.down) return;
     this.#commands += 1;
     const command = Uint8Array.from([this.#commands & 255, (this.#commands >> 8) & 255]);
-    this.#input(node, () => node.raft.propose(this.#now, [command]));
+    this.#input(node, () => {
+      const outcome = node.raft.propose(this.#now, [command]);
+      if (this.#forwards && "refusal" in outcome) node.raft.forward(this.#now, this.#commands, [command]);
+    });
   }
 
   #read(node: Node): void {
@@ -205,12 +238,13 @@ export class RandomCluster {
       node.incoming = null;
       node.raft = this.#start(node.id, node.disk);
       this.#after(node);
-    } else {
+    } else if (!this.#mostlyUp || this.#below(8) === 0) {
       this.counters.crashes += 1;
       // A crash in the middle of writing: the oldest batch may have made it, later ones may not.
       if (node.batches.length > 0 && this.#below(2) === 0) this.#writeBatch(node, node.batches[0]);
       node.batches = [];
       node.down = true;
+      this.#record?.({ type: "stop", node: node.id });
       this.#flight = this.#flight.filter((each) => each.to !== node.id || this.#below(2) === 0);
     }
   }
@@ -246,7 +280,7 @@ export class RandomCluster {
   #input(node: Node, body: () => void): void {
     if (node.down) return;
     body();
-    this.#after(node);
+    if (!this.#longTurns || this.#below(2) === 0) this.#after(node);
   }
 
   #after(node: Node): void {
@@ -437,6 +471,8 @@ export class RandomCluster {
 
   /** Liveness: once faults stop there is a leader, a new command commits, and all are equal. */
   #heal(): void {
+    this.#longTurns = false;
+    this.#apart = new Set();
     for (const node of this.#nodes) if (node.down) this.#crashOrRestart(node);
     const before = this.#highestCommitted;
     for (let round = 0; round < 400; round += 1) {
