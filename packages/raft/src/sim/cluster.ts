@@ -13,6 +13,7 @@ import type { Coverage } from "./coverage.js";
 import type { Plan } from "./plan.js";
 import { type DiskTrouble, Platter } from "./platter.js";
 import { SeededRandom } from "./random.js";
+import { TracedRaft, type TraceRecord } from "./reference/index.js";
 import type { Scheduler } from "./scheduler.js";
 import { VirtualClock } from "./virtual-clock.js";
 import type { VirtualNetwork } from "./virtual-network.js";
@@ -77,6 +78,8 @@ export interface ClusterOptions<Machine extends StateMachine> {
   readonly coverage: Coverage;
   readonly observers: readonly Observer[];
   readonly complain: (text: string) => never;
+  /** Told, record by record, what every core does (docs/trace-format.md). Null: nobody is. */
+  readonly trace: ((record: TraceRecord) => void) | null;
   /** The syncs of the log do nothing, as in a build that forgot to call them. */
   readonly withoutSync: boolean;
   /** A life ended, whatever the reason. */
@@ -153,7 +156,7 @@ export class Cluster<Machine extends StateMachine> {
 
   start(member: Member<Machine>): void {
     if (member.life !== null || member.held || (member.spoilt !== null && member.spoilt !== "wiped")) return;
-    const { plan, scheduler, observers, coverage } = this.#options;
+    const { plan, scheduler, observers, coverage, trace } = this.#options;
     this.starts += 1;
     member.lives += 1;
     const clock = new VirtualClock(scheduler, plan.drift[member.place] ?? 0);
@@ -168,6 +171,7 @@ export class Cluster<Machine extends StateMachine> {
         transport: this.#transport(member, clock),
       },
       options.stateMachine,
+      trace === null ? undefined : (start) => new TracedRaft(start, trace),
     );
     const life: Life<Machine> = { clock, host, opened: false, troubled: false, failed: false };
     member.life = life;
@@ -215,13 +219,13 @@ export class Cluster<Machine extends StateMachine> {
   }
 
   wipe(member: Member<Machine>): void {
-    this.#end(member);
+    this.#end(member, true);
     member.platter.wipe();
     member.spoilt = "wiped";
     for (const observer of this.#options.observers) observer.wiped?.(member.name);
   }
 
-  #end(member: Member<Machine>): void {
+  #end(member: Member<Machine>, forGood = false): void {
     const { life } = member;
     if (life === null) return;
     const { coverage, observers, network, lifeEnded } = this.#options;
@@ -230,6 +234,7 @@ export class Cluster<Machine extends StateMachine> {
     if (raft?.role === "leader") coverage.note("leaderCrashed");
     if (raft?.role === "candidate") coverage.note("candidateCrashed");
     member.life = null;
+    if (raft !== null) this.#options.trace?.({ type: "stop", node: raft.id, ...(forGood ? { forGood } : {}) });
     life.clock.kill();
     network.crash(member.address);
     for (const observer of observers) observer.stopped?.(member.name);

@@ -21,6 +21,7 @@ import type { Plan } from "./plan.js";
 import { PromiseLedger } from "./promises.js";
 import { RaftRules } from "./raft-rules.js";
 import { SeededRandom } from "./random.js";
+import { Reference, type TraceRecord } from "./reference/index.js";
 import { Scheduler } from "./scheduler.js";
 import { watchSituations } from "./situations.js";
 import { FAIR_WEATHER, type NetworkIncident, VirtualNetwork } from "./virtual-network.js";
@@ -42,6 +43,10 @@ export interface WorldOptions<Machine extends StateMachine, State> {
   readonly withoutSync?: boolean;
   /** Watch too: a trace, a story. They change nothing. */
   readonly observers?: readonly Observer[];
+  /** Told what every core does, record by record (docs/trace-format.md). */
+  readonly trace?: (record: TraceRecord) => void;
+  /** The reference follows every step. Default true. */
+  readonly withReference?: boolean;
   /** Told what befalls the cluster, in words; for stories. */
   readonly told?: (at: Micros, text: string) => void;
 }
@@ -95,7 +100,8 @@ export class World<Machine extends StateMachine, State> {
   #complaint: string | null = null;
   #undecided = false;
 
-  constructor({ plan, workload, withoutSync = false, observers = [], told }: WorldOptions<Machine, State>) {
+  constructor(options: WorldOptions<Machine, State>) {
+    const { plan, workload, withoutSync = false, observers = [], told } = options;
     this.#plan = plan;
     this.#workload = workload;
     this.#chance = new SeededRandom(plan.seed, 2);
@@ -127,6 +133,7 @@ export class World<Machine extends StateMachine, State> {
       coverage: this.#coverage,
       observers: [this.#hashing(), watchedBy(this.#rules, ledger), situations, ...observers],
       complain,
+      trace: followed(options, complain),
       withoutSync,
       lifeEnded: ({ host }) => this.#clients.nodeGone(host),
       told: this.#told,
@@ -391,5 +398,19 @@ function watchedBy(rules: RaftRules, ledger: PromiseLedger): Observer {
     },
     stepped: (name) => rules.stepped(name),
     wiped: (name) => ledger.forgotten(name),
+  };
+}
+
+/** Shows each record to the reference, and to whoever else wants to see it. */
+function followed(
+  { withReference = true, trace }: Pick<WorldOptions<never, never>, "withReference" | "trace">,
+  complain: (text: string) => never,
+): ((record: TraceRecord) => void) | null {
+  if (!withReference) return trace ?? null;
+  const reference = new Reference();
+  return (record) => {
+    trace?.(record);
+    const refusal = reference.accept(record);
+    if (refusal !== null) complain(`the reference refuses a step: ${refusal}`);
   };
 }
