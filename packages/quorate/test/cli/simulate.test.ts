@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseTrace } from "@quorate/raft/sim";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Processes } from "../../../raft/test/proof/processes.js";
 
@@ -42,6 +43,9 @@ it("a finding is told in at most ten lines, written down, and played again to th
   const [, seed = ""] = /--seed (\d+)/.exec(out) ?? [];
   const file = join(folder, `seed-${seed}.plan.json`);
   expect(existsSync(file)).toBe(true);
+  const trace = parseTrace(readFileSync(join(folder, `seed-${seed}.trace.jsonl`), "utf8"));
+  expect(trace.length).toBeGreaterThan(100);
+  expect(trace[0]).toMatchObject({ type: "start" });
 
   const again = await simulate("--workload", "forgetful-registers", "--replay", file);
   expect(again.code).toBe(1);

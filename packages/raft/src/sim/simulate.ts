@@ -10,6 +10,7 @@ import type { Observer } from "./cluster.js";
 import type { Situation } from "./coverage.js";
 import { SITUATIONS } from "./coverage.js";
 import { drawPlan, type Plan, type PlanLimits } from "./plan.js";
+import type { TraceRecord } from "./reference/index.js";
 import { shrink } from "./shrink.js";
 import { Story } from "./story.js";
 import type { Workload } from "./workload.js";
@@ -95,17 +96,18 @@ export function explainFinding<Machine extends StateMachine, State>(
   return { seed: finding.plan.seed, complaint: finding.complaint, ...tellPlan(plan, workload) };
 }
 
-/** Plays a failing plan once more and tells what happens. */
+/** Plays a failing plan once more and tells what happens; `trace` gets every step (docs/trace-format.md). */
 export function tellPlan<Machine extends StateMachine, State>(
   plan: Plan,
   workload: Workload<Machine, State>,
-  observers: readonly Observer[] = [],
+  trace?: (record: TraceRecord) => void,
 ): { readonly plan: Plan; readonly at: Micros; readonly story: readonly string[] } {
   const story: Story = new Story(() => world.now);
   const world: World<Machine, State> = new World({
     plan,
     workload,
-    observers: [story.observer, ...observers],
+    observers: [story.observer],
+    ...(trace === undefined ? {} : { trace }),
     told: (at, text) => story.told(at, text),
   });
   try {

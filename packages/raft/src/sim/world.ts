@@ -70,16 +70,21 @@ export interface RunReport {
 /** Something that must never happen has happened. */
 export class Finding extends Error {
   override readonly name = "Finding";
-  readonly plan: Plan;
-  readonly at: Micros;
   /** The sentence alone, without seed and time. */
   readonly complaint: string;
+  readonly at: Micros;
+  readonly #plan: Plan;
 
   constructor(plan: Plan, at: Micros, complaint: string, cause?: unknown) {
     super(`seed ${plan.seed} at ${at / SECOND} s: ${complaint}`, cause === undefined ? undefined : { cause });
-    this.plan = plan;
+    this.#plan = plan;
     this.at = at;
     this.complaint = complaint;
+  }
+
+  /** What was played. Not a plain property, or whoever prints the error prints hundreds of lines of it. */
+  get plan(): Plan {
+    return this.#plan;
   }
 }
 

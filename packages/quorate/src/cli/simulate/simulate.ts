@@ -5,7 +5,16 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { explainFinding, Finding, type Plan, runPlan, tellPlan } from "@quorate/raft/sim";
+import {
+  explainFinding,
+  Finding,
+  type Plan,
+  printTrace,
+  runPlan,
+  type TraceRecord,
+  tellPlan,
+  type Workload,
+} from "@quorate/raft/sim";
 import { CommandFailure, type ExitCode, usage } from "../failure.js";
 import { type SimulateSettings, WORKLOADS } from "./settings.js";
 import { LONG_RUN, Tally } from "./tally.js";
@@ -122,11 +131,13 @@ function tellFinding(finding: Finding, settings: SimulateSettings, { print }: Si
   const { plan, story } = explainFinding(finding, workload);
   const { seed } = finding.plan;
   const file = writePlan(plan, settings);
+  const trace = writeTrace(plan, settings, workload);
   print("");
   for (const line of story) print(line);
   print("");
   print(`the same run:    quorate simulate --workload ${settings.workload} --seed ${seed}${nodesWord(settings)}`);
   print(`the story above: quorate simulate --workload ${settings.workload} --replay ${file}`);
+  print(`every step of it: ${trace}`);
   return 1;
 }
 
@@ -138,6 +149,14 @@ function writePlan(plan: Plan, { out }: SimulateSettings): string {
   mkdirSync(out, { recursive: true });
   const file = join(out, `seed-${plan.seed}.plan.json`);
   writeFileSync(file, `${JSON.stringify(plan, null, 1)}\n`);
+  return file;
+}
+
+function writeTrace(plan: Plan, { out }: SimulateSettings, workload: Workload<never>): string {
+  const records: TraceRecord[] = [];
+  tellPlan(plan, workload, (record) => records.push(record));
+  const file = join(out, `seed-${plan.seed}.trace.jsonl`);
+  writeFileSync(file, printTrace(records));
   return file;
 }
 
