@@ -168,7 +168,7 @@ function addCheck(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .option("--no-keyed", "in edn and jepsen-log: it is not")
     .option("--failed-cas <meaning>", "what fail says of a cas: not-done, or refused: it found another value", "not-done")
     .option("--max-seconds <n>", "search no longer than this", "60")
-    .option("--max-memory-mb <n>", "nor with more memory than this", "1024")
+    .option("--max-memory-mb <n>", "nor with more memory than this (default: 1024, or what Node.js has room for)")
     .option("--html <file>", "write a page that explains the verdict")
     .option("--json", "print the result as one line of JSON")
     .action(async (history: string, words: CheckWords) =>

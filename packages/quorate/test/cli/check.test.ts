@@ -251,6 +251,7 @@ describe("what can't be used: one sentence, exit code 2, and no verdict", () => 
     ["# nothing\n", ["-", "--model", "register"], "standard input: line 1: # must be followed by a tag, a set or _"],
     ["[]", ["-", "--model", "register"], "standard input holds no operations: there is nothing to check"],
     [`${GOOD}{"process"`, ["-", "--model", "register"], "standard input: line 3: not JSON: "],
+    [GOOD, ["-", "--model", "register", "--keyed"], "standard input: values of jsonl are not keyed: there, a key has a field"],
     [
       GOOD,
       ["-", "--model", "queue"],
@@ -280,6 +281,9 @@ describe("what can't be used: one sentence, exit code 2, and no verdict", () => 
       "--max-memory-mb is 3000, and Node.js has a heap of 4000 MB here: set NODE_OPTIONS=--max-old-space-size=4286",
     );
     expect(checkSettings("-", words, 4300).maxMemoryMb).toBe(3000);
+    // Nobody asked for the default, so it gives way.
+    expect(checkSettings("-", { model: "register", maxSeconds: "1" }, 4000).maxMemoryMb).toBe(1024);
+    expect(checkSettings("-", { model: "register", maxSeconds: "1" }, 500).maxMemoryMb).toBe(350);
   });
 });
 

@@ -144,7 +144,7 @@ export class Search<State> {
     return without !== null && this.#model.identity(without) === this.#model.identity(next);
   }
 
-  /** Something that was not taken returns before anything else can come: whatever was taken last cannot be right. False if nothing was. */
+  /** Nothing can come before the next return: whatever was taken last cannot be right. False if nothing was. */
   #takeBack(): boolean {
     this.#longest.stuck(this.#order, this.#length, this.#closed);
     if (this.#length === 0) return false;

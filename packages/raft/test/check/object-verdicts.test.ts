@@ -61,7 +61,14 @@ describe("key-value", () => {
     [
       "a text that two others make together",
       "linearizable",
-      [append([0, 1], "a"), append([2, null], "ab"), append([3, 4], "b"), get([5, 6], "ab"), get([7, 8], "abab")],
+      [
+        append([0, 1], "a"),
+        append([2, null], "ab"),
+        append([3, 4], "b"),
+        get([5, 6], "ab"),
+        get([7, 8], "ab"),
+        get([9, 10], "abab"),
+      ],
     ],
     ["an open append of nothing makes a value", "linearizable", [append([0, null], ""), get([3, 4], ""), get([5, 6], "")]],
     ["which is not undone", "not", [append([0, null], ""), get([3, 4], ""), get([5, 6], null)]],
@@ -119,6 +126,16 @@ describe("set", () => {
     ["it is seen, and lost", "not", [add([0, null], 1), read([1, 2], [1]), read([8, 9], [])]],
     ["it is seen before it was asked for", "not", [add([5, null], 1), read([1, 2], [1])]],
     ["an open removal", "linearizable", [add([0, 1], 1), remove([2, null], 1), read([3, 4], [1]), read([5, 6], [])]],
+    [
+      "missed only because it had been removed",
+      "linearizable",
+      [add([0, null], 1), read([1, 10], [1]), add([2, 3], 2), remove([3, 4], 1), read([5, 6], [2])],
+    ],
+    [
+      "added again by an open addition, long after the first was seen",
+      "linearizable",
+      [add([0, null], 1), add([1, 2], 1), read([3, 4], [1]), remove([5, 6], 1), read([7, 8], []), read([9, 10], [1])],
+    ],
     [
       "an open removal does not remove twice",
       "not",
@@ -251,6 +268,11 @@ describe("counter", () => {
       [add([0, null], 5), add([0, null], 5), increment([0, null]), read([3, 4], 10), read([5, 6], 11)],
     ],
     ["which are not enough", "not", [add([0, null], 5), add([0, null], 5), increment([0, null]), read([3, 4], 12)]],
+    [
+      "one open addition in place of two that are as much",
+      "linearizable",
+      [add([0, null], 1), add([0, null], 2), add([0, null], 3), read([3, 4], 3), read([5, 6], 4)],
+    ],
     ["one of them was called too late", "not", [add([0, null], 5), add([5, null], 5), read([3, 4], 10)]],
   ]);
 
@@ -299,6 +321,11 @@ describe("mutex", () => {
       "an open acquire happened, since it was given back",
       "linearizable",
       [acquire(0, [0, null]), release(0, [2, 3]), acquire(1, [4, 5])],
+    ],
+    [
+      "another's open acquire, called before, did not happen",
+      "linearizable",
+      [acquire(0, [0, null]), release(0, [9, null]), acquire(1, [1, null]), release(1, [2, 3])],
     ],
     ["an open release happened", "linearizable", [acquire(0, [0, 1]), release(0, [2, null]), acquire(1, [4, 5])]],
     ["an open release, once", "not", [acquire(0, [0, 1]), release(0, [2, null]), acquire(1, [4, 5]), acquire(2, [6, 7])]],

@@ -11,7 +11,8 @@ function history(seed: number, played: Played, operations: number, clients: numb
 }
 
 function smallHistory(seed: number, played: Played): Operation[] {
-  const operations = history(seed, played, 4 + (seed % 3), 2 + (seed % 2), seed % 3 === 0 ? 100 : 0, seed % 2 === 0);
+  const openPerMille = seed % 9 === 0 ? 400 : seed % 3 === 0 ? 100 : 0;
+  const operations = history(seed, played, 4 + (seed % 3), 2 + (seed % 2), openPerMille, seed % 2 === 0);
   return seed % 6 === 0 ? operations : mutate(seed, operations, played.otherAnswer);
 }
 

@@ -107,6 +107,11 @@ describe("compare-and-swap register", () => {
       [write([0, 1], 1), cas([2, null], 1, 2), cas([4, null], 2, 3), read([5, 6], 3)],
     ],
     ["an open swap without the value it replaces", "not", [write([0, 1], 1), cas([2, null], 7, 2), read([5, 6], 2)]],
+    [
+      "two swaps are refused because of an open write, which one of them expects",
+      "not",
+      [write([0, null], 1), cas([1, 2], null, 5, false), cas([3, 4], 1, 6, false)],
+    ],
     ["there and back again", "linearizable", [write([0, 1], 1), cas([2, 9], 1, 2), cas([2, 9], 2, 1), read([10, 11], 1)]],
   ]);
 

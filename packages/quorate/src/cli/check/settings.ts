@@ -19,7 +19,7 @@ export interface CheckWords {
   readonly keyed?: boolean;
   readonly failedCas?: string;
   readonly maxSeconds: string;
-  readonly maxMemoryMb: string;
+  readonly maxMemoryMb?: string;
   readonly html?: string;
   readonly json?: true;
 }
@@ -36,27 +36,32 @@ export interface CheckSettings {
   readonly json: boolean;
 }
 
+const DEFAULT_MEMORY_MB = 1024;
 /** States are kept in the heap, where other things are too. */
 const SHARE_OF_HEAP = 0.7;
 
 /** `heapLimitMb` is what this process may take at most for its heap: beyond it, it would end without a word. */
 export function checkSettings(history: string, words: CheckWords, heapLimitMb: number): CheckSettings {
-  const maxMemoryMb = parseWhole("--max-memory-mb", words.maxMemoryMb, 1, 1_000_000);
-  if (maxMemoryMb > heapLimitMb * SHARE_OF_HEAP) {
-    const needed = Math.ceil(maxMemoryMb / SHARE_OF_HEAP);
-    throw usage(
-      `--max-memory-mb is ${maxMemoryMb}, and Node.js has a heap of ${Math.floor(heapLimitMb)} MB here: set NODE_OPTIONS=--max-old-space-size=${needed}`,
-    );
-  }
   return {
     history,
     model: modelOf(words),
     reading: readingOf(words),
     maxSeconds: parseWhole("--max-seconds", words.maxSeconds, 1, 1_000_000),
-    maxMemoryMb,
+    maxMemoryMb: memoryOf(words, heapLimitMb),
     html: words.html ?? null,
     json: words.json === true,
   };
+}
+
+function memoryOf({ maxMemoryMb }: CheckWords, heapLimitMb: number): number {
+  const highest = Math.floor(heapLimitMb * SHARE_OF_HEAP);
+  if (maxMemoryMb === undefined) return Math.min(DEFAULT_MEMORY_MB, highest);
+  const asked = parseWhole("--max-memory-mb", maxMemoryMb, 1, 1_000_000);
+  if (asked <= highest) return asked;
+  const heap = `Node.js has a heap of ${Math.floor(heapLimitMb)} MB here`;
+  throw usage(
+    `--max-memory-mb is ${asked}, and ${heap}: set NODE_OPTIONS=--max-old-space-size=${Math.ceil(asked / SHARE_OF_HEAP)}`,
+  );
 }
 
 function modelOf({ model, initial }: CheckWords): Model<unknown> {

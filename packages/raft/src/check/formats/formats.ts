@@ -19,7 +19,10 @@ export function parseHistory(text: string, options: HistoryFormatOptions = {}): 
   if (format === null) {
     throw new HistoryError(`this looks like none of the formats ${HISTORY_FORMATS.join(", ")}: name the one that it is`);
   }
-  if (format === "jsonl") return parseJsonLines(text, options);
+  if (format === "jsonl") {
+    if (options.keyed === true) throw new HistoryError("values of jsonl are not keyed: there, a key has a field of its own");
+    return parseJsonLines(text, options);
+  }
   return format === "edn" ? parseJepsenEdn(text, options) : parseJepsenLog(text, options);
 }
 

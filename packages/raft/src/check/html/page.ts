@@ -67,8 +67,7 @@ function failureSection<State>({ key, operations, prefixes }: Failure<State>): s
   const subject = key === null ? "" : ` of key <code>${escapeHtml(JSON.stringify(key))}</code>`;
   const [longest] = prefixes;
   const reached = longest?.operations.length ?? 0;
-  const closed = operations.filter((operation) => operation.return !== null).length;
-  const open = operations.length - closed;
+  const open = operations.filter((operation) => operation.return === null).length;
   const openText = open === 0 ? "" : ` (the outcome of ${open} of them is unknown)`;
   const several = prefixes.length > 1 ? ` There are several such orders; here are ${prefixes.length}.` : "";
   return [
