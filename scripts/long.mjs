@@ -1,13 +1,19 @@
-// The longer runs of tests that also run short: `node scripts/long.mjs power --seeds 1000`, `node scripts/long.mjs kill --kills 200`.
+// The longer runs of tests that also run short: `node scripts/long.mjs power --seeds 1000`,
+// `node scripts/long.mjs crash --seeds 5`, `node scripts/long.mjs kill --kills 200`.
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 
 /** @type {Record<string, { files: string[], options: Record<string, string>, defaults: Record<string, string> }>} */
 const RUNS = {
   power: {
-    files: ["packages/raft/test/sim"],
+    files: ["packages/raft/test/sim/power.test.ts", "packages/raft/test/sim/power-more.test.ts"],
     options: { seeds: "POWER_SEEDS", "first-seed": "POWER_FIRST_SEED" },
     defaults: { POWER_SEEDS: "1000" },
+  },
+  crash: {
+    files: ["packages/raft/test/sim/crash-points"],
+    options: { seeds: "CRASH_SEEDS", "first-seed": "CRASH_FIRST_SEED" },
+    defaults: { CRASH_SEEDS: "5" },
   },
   kill: { files: ["packages/quorate/test/proof/kill.test.ts"], options: { kills: "KILLS" }, defaults: { KILLS: "200" } },
 };

@@ -180,9 +180,13 @@ function makeDurably(path: string, done: (error: NodeJS.ErrnoException | null) =
   fs.mkdir(path, { mode: 0o700 }, (error) => {
     if (error === null) return syncFolder(dirname(path), done);
     if (error.code === "EEXIST") {
-      return fs.stat(path, (failure, stats) =>
-        done(failure ?? (stats.isDirectory() ? null : Object.assign(new Error("not a directory"), { code: "ENOTDIR" }))),
-      );
+      return fs.stat(path, (failure, stats) => {
+        if (failure !== null) return done(failure);
+        if (!stats.isDirectory()) return done(Object.assign(new Error("not a directory"), { code: "ENOTDIR" }));
+        // Whoever made it may have been killed before its name was durable. Where the folder above can't be synced at all (no
+        // right to read it, a read-only file system), it is an old name.
+        syncFolder(dirname(path), (unsynced) => done(unsynced?.code === "EIO" ? unsynced : null));
+      });
     }
     // Some folders (/proc) say that there is no such file although the parent is there: asking once more changes nothing.
     if (error.code !== "ENOENT" || parentIsThere || dirname(path) === path) return done(error);

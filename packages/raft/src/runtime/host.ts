@@ -7,6 +7,7 @@
  * that is whole, and only then speak.
  */
 import type { Configuration } from "../core/configuration.js";
+import { InvariantViolation } from "../core/invariants.js";
 import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
 import { isVoter } from "../core/quorum.js";
@@ -116,7 +117,11 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       (error, found) => {
         if (error !== null || found === null)
           return this.#openFailed(error ?? new Error("the data directory could not be opened"));
-        this.#directoryOpened(found.machine, found.recovered);
+        try {
+          this.#directoryOpened(found.machine, found.recovered);
+        } catch (thrown) {
+          this.#openFailed(asContradiction(thrown, this.#ports.disk.location));
+        }
       },
     );
   }
@@ -513,10 +518,10 @@ function reconcile(
   entries: readonly Entry[];
   logReset: boolean;
 } {
-  const { hardState, start, entries } = recovered;
+  const { start, entries } = recovered;
   if (snapshot === null) {
     return {
-      hardState,
+      hardState: recovered.hardState,
       snapshot: { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: founding, configurationIndex: 0 },
       logStart: start,
       entries,
@@ -524,13 +529,12 @@ function reconcile(
     };
   }
   const at = snapshot.lastIncludedIndex;
-  if (at < start.index) {
-    throw new RaftError(
-      "dataDirectory",
-      `the newest snapshot that is whole ends at index ${at}, but the log begins only after ${start.index}: newer snapshots are damaged or gone. Remove this member from the cluster and add it again as a new one`,
-      { outcome: "not-executed", retry: "never" },
-    );
-  }
+  // A snapshot may be on the disk before the term that its leader brought. Then nothing of that term was ever said by this
+  // node (votes and answers wait for the log), so it takes the term without a vote.
+  const hardState =
+    snapshot.lastIncludedTerm > recovered.hardState.currentTerm
+      ? { ...recovered.hardState, currentTerm: snapshot.lastIncludedTerm, votedFor: null }
+      : recovered.hardState;
   const termThere = at === start.index ? start.term : (entries[at - start.index - 1]?.term ?? null);
   if (termThere === snapshot.lastIncludedTerm) return { hardState, snapshot, logStart: start, entries, logReset: false };
   return { hardState, snapshot, logStart: { index: at, term: snapshot.lastIncludedTerm }, entries: [], logReset: true };
@@ -538,6 +542,16 @@ function reconcile(
 
 function asAddressError(error: Error): Error {
   return new RaftError("address", error.message, { outcome: "not-executed", retry: "never", cause: error });
+}
+
+/** What the disk gave back is whole, piece by piece, and can't be. */
+function asContradiction(thrown: unknown, location: string): Error {
+  if (!(thrown instanceof InvariantViolation)) return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return new RaftError(
+    "dataDirectory",
+    `${location} contradicts itself (${thrown.message}). Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
+    { outcome: "not-executed", retry: "never", cause: thrown },
+  );
 }
 
 function asDataDirectoryError(error: Error): Error {

@@ -4,6 +4,7 @@
  * the new boot is durable.
  */
 import type { SnapshotMetadata } from "../core/output.js";
+import type { Index } from "../core/types.js";
 import type { FounderRecord } from "./founding.js";
 import type { GroupLog, GroupLogHandler, RecoveredGroup } from "./log-store.js";
 import { GROUP } from "./network.js";
@@ -60,6 +61,8 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
 
 function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: StorageOptions): Task<NodeStorage> {
   const found = yield* readIdentity(disk);
+  // A process that was killed may have left the name of the identity, or of a folder, in the cache only.
+  yield* perform((done) => disk.syncDirectory("", done));
   const segments = yield* countSegments(disk);
   const owner: Owner = found ?? {
     clusterId,
@@ -82,7 +85,13 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
   if (found === null) yield* writeIdentity(disk, identity);
   // The snapshots are only looked at, and the log refuses before it changes anything.
   const { store, newest, damaged, tidy } = yield* openSnapshots(disk, owner);
-  const { log, groups, torn } = yield* openLog({ disk, clock, owner, segmentBytes });
+  const { log, groups, torn } = yield* openLog({
+    disk,
+    clock,
+    owner,
+    segmentBytes,
+    accept: (recovered) => checkReach(disk.location, newest, recovered.get(GROUP)?.start.index ?? 0),
+  });
   try {
     yield* tidy();
     identity = { ...identity, boot: identity.boot + 1 };
@@ -117,6 +126,16 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
     counters: () => ({ ...log.counters }),
     close: (done) => log.close(() => writer.whenIdle(() => disk.unlock(() => done()))),
   };
+}
+
+/** The log may begin later than at its first entry only where a snapshot holds what is missing. */
+function checkReach(location: string, newest: SnapshotMetadata | null, logStart: Index): void {
+  const reached = newest?.lastIncludedIndex ?? 0;
+  if (reached >= logStart) return;
+  const what = newest === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${reached}`;
+  throw new Error(
+    `${location}: ${what}, but the log begins only after ${logStart}: newer snapshots are damaged or gone. Nothing was changed. Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
+  );
 }
 
 /** Writes of the identity, one after the other. */

@@ -5,6 +5,7 @@
 export type { ClientsOptions, Contact } from "./clients.js";
 export type { Member, Note, Observer } from "./cluster.js";
 export { Coverage, SITUATIONS, type Situation } from "./coverage.js";
+export * from "./crash-points/index.js";
 export { drawPlan, type Incident, type Plan, type PlanLimits } from "./plan.js";
 export { type DiskTrouble, Platter, type PlatterOptions } from "./platter.js";
 export { SeededRandom } from "./random.js";

@@ -12,6 +12,7 @@ import { crc32c } from "../crc32c.js";
 import type { FounderRecord } from "../founding.js";
 import { type Disk, DiskError, type DiskFile } from "../ports.js";
 import { call, perform, type Task } from "../task.js";
+import { readExactly } from "./read.js";
 import { BLOCK_BYTES } from "./record.js";
 import { FORMAT_VERSION, type Owner } from "./segment.js";
 
@@ -81,7 +82,8 @@ export function* readIdentity(disk: Disk): Task<Identity | null> {
     throw error;
   }
   try {
-    const bytes = yield* call<Uint8Array>((done) => file.read(0, 2 * BLOCK_BYTES, done));
+    const size = yield* call<number>((done) => file.size(done));
+    const bytes = yield* readExactly(file, 0, Math.min(size, 2 * BLOCK_BYTES));
     const reasons: string[] = [];
     for (const at of [0, BLOCK_BYTES]) {
       const copy = decoding(() => decodeCopy(bytes.subarray(at, at + BLOCK_BYTES)));

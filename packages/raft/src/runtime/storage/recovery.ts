@@ -92,6 +92,9 @@ export class LogReplay {
     const { header, path } = segment;
     const foreign = foreignOwner(this.#owner, header);
     if (foreign !== null) throw new Error(`${path} ${foreign}. Nothing was changed; check which directory belongs to which node`);
+    // It had its full size before it got its name, so this is no write that was cut short.
+    if (bytes.length < header.size)
+      throw new LogDamage(path, `it has ${bytes.length} bytes and was made with ${header.size}: its end is gone`);
     this.#begin(segment);
     const found: SegmentFound = { id: header.id, path, header, highest: new Map() };
     this.#found.push(found);

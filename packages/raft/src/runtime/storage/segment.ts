@@ -41,6 +41,8 @@ export interface GroupBounds {
 
 export interface SegmentHeader extends Owner {
   readonly id: number;
+  /** Of the file, in bytes: a shorter one has lost its end. */
+  readonly size: number;
   readonly firstSequence: number;
   /** Everything up to this record is durable, here and in older segments. */
   readonly durableThrough: number;
@@ -71,6 +73,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   body.text(header.name);
   body.big64(header.incarnation);
   body.u64(header.id);
+  body.u64(header.size);
   body.u64(header.firstSequence);
   body.u64(header.durableThrough);
   body.u32(header.prevChecksum);
@@ -114,7 +117,13 @@ export function decodeSegmentHeader(
     const clusterId = reader.raw(16).slice();
     const name = reader.text(64);
     const owner = { clusterId, name, incarnation: reader.big64() };
-    const place = { id: reader.u64(), firstSequence: reader.u64(), durableThrough: reader.u64(), prevChecksum: reader.u32() };
+    const place = {
+      id: reader.u64(),
+      size: reader.u64(),
+      firstSequence: reader.u64(),
+      durableThrough: reader.u64(),
+      prevChecksum: reader.u32(),
+    };
     const groups = new Map<number, GroupBounds>();
     const count = reader.count(40, 1_000_000);
     for (let at = 0; at < count; at += 1) {

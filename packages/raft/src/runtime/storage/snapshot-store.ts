@@ -13,6 +13,7 @@ import { crc32c } from "../crc32c.js";
 import type { Disk, DiskFile } from "../ports.js";
 import type { SnapshotFiles, SnapshotReceiving, SnapshotWriting } from "../snapshot-work.js";
 import { call, perform, runTask, type Task } from "../task.js";
+import { readExactly } from "./read.js";
 import { BLOCK_BYTES } from "./record.js";
 import { FORMAT_VERSION, foreignOwner, type Owner } from "./segment.js";
 import { BodyReader, BodyWriter } from "./snapshot-body.js";
@@ -84,7 +85,10 @@ export interface FoundSnapshots {
   readonly newest: SnapshotMetadata | null;
   /** Files that are not whole, in words. */
   readonly damaged: readonly string[];
-  /** Puts these aside under another name, and removes what was never finished. Until then nothing is changed. */
+  /**
+   * Puts these aside under another name, removes what was never finished, and makes the names of the rest durable. Until
+   * then nothing is changed, and nothing may be built on what was found.
+   */
   readonly tidy: () => Task<void>;
 }
 
@@ -115,7 +119,9 @@ export function* openSnapshots(disk: Disk, owner: Owner): Task<FoundSnapshots> {
   const tidy = function* (): Task<void> {
     for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${FOLDER}/${name}`, done));
     for (const path of damagedPaths) yield* perform((done) => disk.rename(path, `${path}.damaged`, done));
-    if (damagedPaths.length > 0) yield* perform((done) => disk.syncDirectory(FOLDER, done));
+    // Also when nothing was renamed: a process that was killed may have left the newest one's name in the cache only, and what
+    // is built on it from now on must not outlive it.
+    yield* perform((done) => disk.syncDirectory(FOLDER, done));
   };
   return { store: new SnapshotStore(disk, owner, stored), newest, damaged, tidy };
 }
@@ -166,15 +172,14 @@ function* readFile(
 ): Task<void> {
   const file = yield* call<DiskFile>((done) => disk.open(path, "read", done));
   try {
-    const beginning = yield* call<Uint8Array>((done) => file.read(0, BLOCK_BYTES, done));
+    const size = yield* call<number>((done) => file.size(done));
+    const beginning = yield* readExactly(file, 0, Math.min(size, BLOCK_BYTES));
     const is = decoding(() => decodeOwner(beginning));
     if (!is.ok) return bad(is.reason);
     const foreign = foreignOwner(owner, is.value);
     if (foreign !== null) throw new Error(`${path} ${foreign}. Nothing was changed; check which directory belongs to which node`);
-    for (let at = BLOCK_BYTES; ; at += CHUNK_BYTES) {
-      const chunk = yield* call<Uint8Array>((done) => file.read(at, CHUNK_BYTES, done));
-      if (chunk.length === 0 || !(yield* each(chunk)) || chunk.length < CHUNK_BYTES) return;
-    }
+    for (let at = BLOCK_BYTES; at < size; at += CHUNK_BYTES)
+      if (!(yield* each(yield* readExactly(file, at, Math.min(CHUNK_BYTES, size - at))))) return;
   } finally {
     yield* perform((done) => file.close(done));
   }

@@ -13,6 +13,7 @@ import type { GroupLog, GroupLogHandler, RecoveredGroup } from "../log-store.js"
 import { type Clock, type Disk, DiskError, type DiskFile, type TimerHandle } from "../ports.js";
 import { call, perform, runTask, type Task } from "../task.js";
 import { batchBytes, encodeBatch, type GroupWrite } from "./batch.js";
+import { readExactly } from "./read.js";
 import { aligned, SECTOR_BYTES } from "./record.js";
 import { LogDamage, LogReplay, type Replay, type SegmentToRead, type UnsyncedBatch } from "./recovery.js";
 import {
@@ -77,6 +78,8 @@ export interface LogOptions {
   readonly clock: Clock;
   readonly owner: Owner;
   readonly segmentBytes: number;
+  /** Looks at what was found before anything is changed; throws to refuse it. */
+  readonly accept?: (groups: ReadonlyMap<number, RecoveredGroup>) => void;
 }
 
 /** Reads the log, begins a new segment, and gives the log with what each group finds in it. */
@@ -90,13 +93,14 @@ export function* openLog(
     options,
     names.map(segmentId).filter((id) => id !== null),
   );
-  // Only now: a log that can't be read is left as it is.
-  for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${LOG_FOLDER}/${name}`, done));
-  const log = new WriteAheadLog(options, replay);
-  yield* log.begin(replay);
   const groups = new Map(
     [...replay.groups].map(([group, { hardState, start, entries }]) => [group, { hardState, start, entries }]),
   );
+  options.accept?.(groups);
+  // Only now: a log that can't be read, or is not accepted, is left as it is.
+  for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${LOG_FOLDER}/${name}`, done));
+  const log = new WriteAheadLog(options, replay);
+  yield* log.begin(replay);
   return { log, groups, torn: replay.torn };
 }
 
@@ -124,12 +128,10 @@ function* readHeaderOf(disk: Disk, id: number): Task<SegmentToRead> {
   const path = segmentPath(id);
   const file = yield* call<DiskFile>((done) => disk.open(path, "read", done));
   try {
-    let bytes = yield* call<Uint8Array>((done) => file.read(0, HEADER_READ_BYTES, done));
-    let decoded = decodeSegmentHeader(bytes);
-    if (!decoded.ok && bytes.length === HEADER_READ_BYTES) {
-      bytes = yield* call<Uint8Array>((done) => file.read(0, 2 * 1024 * 1024, done));
-      decoded = decodeSegmentHeader(bytes);
-    }
+    const size = yield* call<number>((done) => file.size(done));
+    let decoded = decodeSegmentHeader(yield* readExactly(file, 0, Math.min(size, HEADER_READ_BYTES)));
+    if (!decoded.ok && size > HEADER_READ_BYTES)
+      decoded = decodeSegmentHeader(yield* readExactly(file, 0, Math.min(size, 2 * 1024 * 1024)));
     if (!decoded.ok && decoded.reason.includes("upgrade")) throw new Error(`${path} ${decoded.reason}. Nothing was changed`);
     if (!decoded.ok) throw new LogDamage(path, `it ${decoded.reason}`);
     if (decoded.value.header.id !== id) throw new LogDamage(path, `it says that it is segment ${decoded.value.header.id}`);
@@ -144,15 +146,7 @@ function* readWhole(disk: Disk, path: string): Task<Uint8Array> {
   try {
     const size = yield* call<number>((done) => file.size(done));
     const bytes = new Uint8Array(size);
-    for (let at = 0; at < size; at += SLICE_BYTES) {
-      const slice = yield* call<Uint8Array>((done) => file.read(at, Math.min(SLICE_BYTES, size - at), done));
-      // A short read is no end of the file (WAL14): the size was just asked for.
-      if (slice.length !== Math.min(SLICE_BYTES, size - at))
-        throw new Error(
-          `${path}: ${slice.length} bytes were read at ${at} where ${Math.min(SLICE_BYTES, size - at)} must be; check the disk and start again`,
-        );
-      bytes.set(slice, at);
-    }
+    for (let at = 0; at < size; at += SLICE_BYTES) bytes.set(yield* readExactly(file, at, Math.min(SLICE_BYTES, size - at)), at);
     return bytes;
   } finally {
     yield* perform((done) => file.close(done));
@@ -182,6 +176,8 @@ export class WriteAheadLog {
   #prepared: { readonly file: DiskFile; readonly size: number } | null = null;
   #preparing = false;
   #afterPreparing: (() => void) | null = null;
+  /** A segment is being begun, under the same temporary name that the next one would be prepared under. */
+  #switching = false;
   #purging = false;
   #scratch = new Uint8Array(64 * 1024);
 
@@ -378,9 +374,11 @@ export class WriteAheadLog {
       this.#afterPreparing = () => this.#switchSegment(needed, then);
       return;
     }
+    this.#switching = true;
     runTask(
       () => this.#beginSegment(needed, []),
       (error) => {
+        this.#switching = false;
         if (error === null) {
           then();
           this.#purge();
@@ -404,7 +402,7 @@ export class WriteAheadLog {
       ]),
     );
     const place = { id, firstSequence: this.#sequence, prevChecksum: this.#checksum };
-    const length = encodeSegmentHeader({ ...owner, ...place, durableThrough: 0, groups }).length;
+    const length = encodeSegmentHeader({ ...owner, ...place, size: 0, durableThrough: 0, groups }).length;
     const highest = new Map<number, Index>();
     const body: { readonly position: number; readonly bytes: Uint8Array }[] = [];
     let position = length;
@@ -424,20 +422,20 @@ export class WriteAheadLog {
       body.push({ position, bytes: bytes.subarray(0, written.length) });
       position = aligned(position + written.length, SECTOR_BYTES);
     }
-    const header = encodeSegmentHeader({ ...owner, ...place, durableThrough: this.#durableThrough, groups });
     const { file, size } = yield* this.#takePrepared(length + needed);
+    const header = encodeSegmentHeader({ ...owner, ...place, size, durableThrough: this.#durableThrough, groups });
     const path = segmentPath(id);
     try {
       yield* perform((done) => file.write(0, header, done));
       for (const { position: at, bytes } of body) yield* perform((done) => file.write(at, bytes, done));
       yield* perform((done) => file.sync(done));
       yield* perform((done) => this.#disk.rename(TEMPORARY, path, done));
+      yield* perform((done) => this.#disk.syncDirectory(LOG_FOLDER, done));
     } catch (error) {
       // Begun anew with a fresh file: after a failed sync nobody can say what of this one is on the disk.
-      yield* perform((done) => file.close(() => this.#disk.remove(TEMPORARY, () => done(null))));
+      yield* this.#giveUpTemporary(file);
       throw error;
     }
-    yield* perform((done) => this.#disk.syncDirectory(LOG_FOLDER, done));
     const before = this.#active;
     if (before !== null) {
       yield* perform((done) => before.file.close(done));
@@ -474,14 +472,18 @@ export class WriteAheadLog {
       }
       return { file, size };
     } catch (error) {
-      yield* perform((done) => file.close(() => disk.remove(TEMPORARY, () => done(null))));
+      yield* this.#giveUpTemporary(file);
       throw error;
     }
   }
 
+  *#giveUpTemporary(file: DiskFile): Task<void> {
+    yield* perform((done) => file.close(() => this.#disk.remove(TEMPORARY, () => done(null))));
+  }
+
   /** Has the next segment ready before the present one is full. A failure shows when it is needed. */
   #prepare(): void {
-    if (this.#preparing || this.#prepared !== null || this.#failed || this.#closed !== null) return;
+    if (this.#preparing || this.#switching || this.#prepared !== null || this.#failed || this.#closed !== null) return;
     this.#preparing = true;
     runTask(
       () => this.#fillWithZeros(this.#options.segmentBytes),

@@ -121,3 +121,18 @@ export class BytesDisk implements Disk {
     callback(null);
   }
 }
+
+/** The methods of a disk that is a class, to be spread and replaced. */
+export function methodsOf(disk: Disk): Disk {
+  return {
+    location: disk.location,
+    open: (...given) => disk.open(...given),
+    list: (...given) => disk.list(...given),
+    makeDirectory: (...given) => disk.makeDirectory(...given),
+    rename: (...given) => disk.rename(...given),
+    remove: (...given) => disk.remove(...given),
+    syncDirectory: (...given) => disk.syncDirectory(...given),
+    lock: (...given) => disk.lock(...given),
+    unlock: (...given) => disk.unlock(...given),
+  };
+}

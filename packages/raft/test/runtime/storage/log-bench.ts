@@ -1,11 +1,13 @@
 /** A write-ahead log on a disk of arrays, opened, written and opened again in one breath. */
+import { expect } from "vitest";
 import type { Entry, HardState, LogPosition } from "../../../src/core/index.js";
 import type { GroupLog, RecoveredGroup } from "../../../src/runtime/log-store.js";
-import type { Clock } from "../../../src/runtime/ports.js";
-import type { Owner } from "../../../src/runtime/storage/segment.js";
+import type { Clock, Disk } from "../../../src/runtime/ports.js";
+import { LogDamage } from "../../../src/runtime/storage/recovery.js";
+import { type Owner, segmentPath } from "../../../src/runtime/storage/segment.js";
 import { openLog, type WriteAheadLog } from "../../../src/runtime/storage/write-ahead-log.js";
 import { runTask } from "../../../src/runtime/task.js";
-import type { BytesDisk } from "./bytes-disk.js";
+import { BytesDisk } from "./bytes-disk.js";
 
 export const OWNER: Owner = { clusterId: new Uint8Array(16).fill(7), name: "a", incarnation: 42n };
 export const SEGMENT_BYTES = 64 * 1024;
@@ -63,7 +65,7 @@ export class Opened {
 }
 
 /** Throws what the log throws. */
-export function open(disk: BytesDisk, owner = OWNER, segmentBytes = SEGMENT_BYTES): Opened {
+export function open(disk: Disk, owner = OWNER, segmentBytes = SEGMENT_BYTES): Opened {
   const clock = new StillClock();
   let opened: Opened | null = null;
   let failure: Error | null = null;
@@ -86,4 +88,44 @@ export function entry(index: number, term: number, data: Uint8Array | string = `
 
 export function state(currentTerm: number, votedFor: string | null = "a#0", commitIndex = 0): HardState {
   return { currentTerm, votedFor, commitIndex };
+}
+
+export const SECTOR = 512;
+
+/** Three batches in one segment, and where each begins and ends. */
+export function threeBatches(last: readonly Entry[] = [entry(4, 2), entry(5, 2, new Uint8Array(1500).fill(9))]): {
+  disk: BytesDisk;
+  path: string;
+  ends: number[];
+  log: Opened;
+} {
+  const disk = new BytesDisk();
+  const log = open(disk);
+  const path = segmentPath(1);
+  const ends: number[] = [4096];
+  const end = (): void => {
+    const bytes = disk.bytesOf(path);
+    let at = bytes.length;
+    while (at > 0 && bytes[at - 1] === 0) at -= 1;
+    ends.push(Math.ceil(at / SECTOR) * SECTOR);
+  };
+  log.append(state(1), [entry(1, 1), entry(2, 1)]);
+  end();
+  log.append(state(1, "a#0", 1), [entry(3, 1)]);
+  end();
+  log.append(state(2, "b#1", 2), last);
+  end();
+  expect(log.durable).toEqual([1, 2, 3]);
+  return { disk, path, ends, log };
+}
+
+export const terms = (entries: readonly Entry[]): string => entries.map(({ index, term }) => `${index}:${term}`).join(" ");
+
+/** The log is damaged, says so, and is left as it was. */
+export function refused(disk: BytesDisk, what: string): void {
+  const before = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]));
+  expect(() => open(disk), what).toThrow(LogDamage);
+  expect([...disk.files.keys()], what).toEqual([...before.keys()]);
+  for (const [path, bytes] of disk.files)
+    expect(Buffer.compare(bytes, before.get(path) ?? new Uint8Array(0)), `${what}: ${path}`).toBe(0);
 }

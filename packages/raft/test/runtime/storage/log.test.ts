@@ -6,36 +6,19 @@ import type { RecoveredGroup } from "../../../src/runtime/log-store.js";
 import { LogDamage } from "../../../src/runtime/storage/recovery.js";
 import { decodeSegmentHeader, encodeSegmentHeader, segmentPath } from "../../../src/runtime/storage/segment.js";
 import { BytesDisk } from "./bytes-disk.js";
-import { EMPTY, entry, type Opened, OWNER, open, SEGMENT_BYTES, state } from "./log-bench.js";
-
-const SECTOR = 512;
-
-/** Three batches in one segment, and where each begins and ends. */
-function threeBatches(last: readonly Entry[] = [entry(4, 2), entry(5, 2, new Uint8Array(1500).fill(9))]): {
-  disk: BytesDisk;
-  path: string;
-  ends: number[];
-  log: Opened;
-} {
-  const disk = new BytesDisk();
-  const log = open(disk);
-  const path = segmentPath(1);
-  const ends: number[] = [4096];
-  const end = (): void => {
-    const bytes = disk.bytesOf(path);
-    let at = bytes.length;
-    while (at > 0 && bytes[at - 1] === 0) at -= 1;
-    ends.push(Math.ceil(at / SECTOR) * SECTOR);
-  };
-  log.append(state(1), [entry(1, 1), entry(2, 1)]);
-  end();
-  log.append(state(1, "a#0", 1), [entry(3, 1)]);
-  end();
-  log.append(state(2, "b#1", 2), last);
-  end();
-  expect(log.durable).toEqual([1, 2, 3]);
-  return { disk, path, ends, log };
-}
+import {
+  EMPTY,
+  entry,
+  type Opened,
+  OWNER,
+  open,
+  refused,
+  SECTOR,
+  SEGMENT_BYTES,
+  state,
+  terms,
+  threeBatches,
+} from "./log-bench.js";
 
 /** All of it, short enough to compare quickly. */
 const digest = ({ hardState, start, entries }: RecoveredGroup): string =>
@@ -44,8 +27,6 @@ const digest = ({ hardState, start, entries }: RecoveredGroup): string =>
     start,
     entries.map(({ index, term, type, data }) => [index, term, type, data.length, crc32c(data)]),
   ]);
-
-const terms = (entries: readonly Entry[]): string => entries.map(({ index, term }) => `${index}:${term}`).join(" ");
 
 describe("what goes in comes out", () => {
   test("a fresh log is empty, and stays so over starts", () => {
@@ -118,10 +99,10 @@ describe("what goes in comes out", () => {
   });
 });
 
-describe("a write that was cut short (D1, D2, D3) is left out, and nothing else", () => {
+describe("a write that was cut short is left out, and nothing else", () => {
   const without = "1:1 2:1 3:1";
 
-  test("cut at every byte of the last batch", () => {
+  test("D1 cut at every byte of the last batch", () => {
     const { disk, path, ends } = threeBatches();
     const [, , start = 0, end = 0] = ends;
     const whole = disk.bytesOf(path);
@@ -139,7 +120,7 @@ describe("a write that was cut short (D1, D2, D3) is left out, and nothing else"
     }
   });
 
-  test("every sector of the last batch missing alone, and every set of sectors of a small one", () => {
+  test("D2 every sector of the last batch missing alone, and every set of sectors of a small one", () => {
     const { disk, path, ends } = threeBatches();
     const [, , start = 0, end = 0] = ends;
     const whole = disk.bytesOf(path);
@@ -170,7 +151,7 @@ describe("a write that was cut short (D1, D2, D3) is left out, and nothing else"
     }
   });
 
-  test("the log goes on after the cut, and a second start finds the same (D33)", () => {
+  test("D33 the log goes on after the cut, and a second start finds the same", () => {
     const { disk, path, ends } = threeBatches();
     disk.bytesOf(path).fill(0, (ends[2] ?? 0) + SECTOR);
     const log = open(disk);
@@ -186,7 +167,7 @@ describe("a write that was cut short (D1, D2, D3) is left out, and nothing else"
     }
   });
 
-  test("a start that is killed at any of its operations leaves the same log to the next one", () => {
+  test("D33 a start that is killed at any of its operations leaves the same log to the next one", () => {
     const { disk, path, ends } = threeBatches();
     disk.bytesOf(path).fill(0, (ends[2] ?? 0) + SECTOR);
     const expected = open(disk.copy()).found;
@@ -217,15 +198,7 @@ describe("a write that was cut short (D1, D2, D3) is left out, and nothing else"
 });
 
 describe("damage is never taken for a cut: the log is not opened, and not touched", () => {
-  function refused(disk: BytesDisk, what: string): void {
-    const before = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]));
-    expect(() => open(disk), what).toThrow(LogDamage);
-    expect([...disk.files.keys()], what).toEqual([...before.keys()]);
-    for (const [path, bytes] of disk.files)
-      expect(Buffer.compare(bytes, before.get(path) ?? new Uint8Array(0)), `${what}: ${path}`).toBe(0);
-  }
-
-  test("any flipped bit in a batch that others follow (D4, D5, D7)", () => {
+  test("D5 any flipped bit in a batch that others follow", () => {
     const { disk, path, ends } = threeBatches();
     const [start = 0, end = 0] = ends;
     const whole = disk.bytesOf(path);
@@ -248,7 +221,7 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     expect(flips - inGaps).toBeGreaterThan(400);
   });
 
-  test("a sector of zeros in the middle (D4)", () => {
+  test("D4 a sector of zeros in the middle", () => {
     const { disk, path, ends } = threeBatches();
     const damaged = disk.copy();
     damaged.bytesOf(path).fill(0, ends[0], (ends[0] ?? 0) + SECTOR);
@@ -258,7 +231,7 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     refused(middle, "the whole second batch");
   });
 
-  test("any flipped bit in the last batch, which somebody may have been told of (D6)", () => {
+  test("D6 any flipped bit in the last batch, which somebody may have been told of", () => {
     const { disk, path, ends } = threeBatches();
     const [, , start = 0, end = 0] = ends;
     const whole = disk.bytesOf(path);
@@ -280,7 +253,7 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     expect(refusals).toBeGreaterThan(1500);
   });
 
-  test("a batch at another's place, an older segment in place of a newer one (D8, D10)", () => {
+  test("D8 D10 a batch at another's place, an older segment in place of a newer one", () => {
     const { disk, path, ends } = threeBatches();
     const [first = 0, second = 0, third = 0] = ends;
     const moved = disk.copy();
@@ -292,7 +265,7 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     refused(replayed, "an old segment under a new name");
   });
 
-  test("a batch that was lost before a later segment begins (D9)", () => {
+  test("D9 a batch that was lost before a later segment begins", () => {
     const { disk, path, ends } = threeBatches();
     const log = open(disk);
     log.append(state(4), [entry(6, 4)]);
@@ -340,6 +313,7 @@ describe("whose log it is", () => {
     const header = {
       ...OWNER,
       id: 5,
+      size: 65_536,
       firstSequence: 77,
       durableThrough: 90,
       prevChecksum: 123,
@@ -351,7 +325,7 @@ describe("whose log it is", () => {
 });
 
 describe("errors of the disk", () => {
-  test("a failed sync is the end: nothing is durable, and it is never tried again (WAL12)", () => {
+  test("D14 a failed sync is the end: nothing is durable, and it is never tried again (WAL12)", () => {
     const disk = new BytesDisk();
     const log = open(disk);
     log.append(state(1), [entry(1, 1)]);
@@ -364,7 +338,7 @@ describe("errors of the disk", () => {
     expect(log.clock.timers).toEqual([]);
   });
 
-  test("so is a failed write", () => {
+  test("D13 so is a failed write", () => {
     const log = open(new BytesDisk());
     const disk = new BytesDisk();
     const other = open(disk);
@@ -374,7 +348,7 @@ describe("errors of the disk", () => {
     expect(log.errors).toEqual([]);
   });
 
-  test("no space: nothing is durable, and all of it is once there is space (WAL13)", () => {
+  test("D16 no space: nothing is durable, and all of it is once there is space (WAL13)", () => {
     const disk = new BytesDisk();
     const log = open(disk);
     disk.before = ({ kind }) => (kind === "write" ? "ENOSPC" : null);
@@ -389,7 +363,7 @@ describe("errors of the disk", () => {
     expect(terms(open(disk).found.entries)).toBe("1:1 2:1");
   });
 
-  test("no space for the next segment", () => {
+  test("D16 no space for the next segment", () => {
     const disk = new BytesDisk();
     const log = open(disk);
     disk.before = ({ path }) => (path.endsWith(".tmp") ? "ENOSPC" : null);
@@ -405,7 +379,7 @@ describe("errors of the disk", () => {
     expect(open(disk).found.entries.length).toBe(index);
   });
 
-  test("no space when the next segment, which was ready, gets its header: it is begun anew, not taken for somebody else's", () => {
+  test("D16 no space when the next segment, which was ready, gets its header: it is begun anew, not taken for somebody else's", () => {
     const disk = new BytesDisk();
     const log = open(disk);
     let index = 0;
@@ -427,7 +401,7 @@ describe("errors of the disk", () => {
     expect(open(disk).found.entries.length).toBe(index);
   });
 
-  test("an error while reading is no end of the log (WAL14)", () => {
+  test("D11 a short read is no end of the log (WAL14)", () => {
     const { disk, path } = threeBatches();
     const short = disk.copy();
     const whole = short.bytesOf(path);
@@ -467,7 +441,7 @@ describe("segments that are not needed any more", () => {
     expect(found.entries.map(({ index }) => index)).toEqual(Array.from({ length: last - 35 }, (_, place) => 36 + place));
   });
 
-  test("may have come back after a crash, all or some of them (D20)", () => {
+  test("D20 may have come back after a crash, all or some of them", () => {
     const disk = new BytesDisk();
     const log = open(disk);
     const before = new Map<string, Uint8Array>();
