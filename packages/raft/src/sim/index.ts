@@ -9,7 +9,15 @@ export * from "./crash-points/index.js";
 export { drawPlan, type Incident, type Plan, type PlanLimits } from "./plan.js";
 export { type DiskTrouble, Platter, type PlatterOptions } from "./platter.js";
 export { SeededRandom } from "./random.js";
-export { parseTrace, printTrace, Reference, type TraceRecord } from "./reference/index.js";
+export {
+  parseTrace,
+  printTrace,
+  Reference,
+  TRACE_HEADER,
+  TracedRaft,
+  TraceError,
+  type TraceRecord,
+} from "./reference/index.js";
 export { forgetfulRegisters, Registers, registers } from "./registers.js";
 export { Scheduler } from "./scheduler.js";
 export { type Shrunk, shrink } from "./shrink.js";

@@ -20,17 +20,19 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
       "batchIsState",
       `${id} writes term ${currentTerm}, vote ${votedFor}, commit ${commitIndex}; it is in ${server.term}, has voted for ${server.votedFor}, has committed ${server.commitIndex}`,
     );
-  if (logStart === null ? server.owesLogStart : !server.owesLogStart || logStart.index > log.start.index)
+  if (logStart === null ? server.owesLogStart : logStart.index > log.start.index)
     refuse(
       "batchIsState",
       `${id} writes that its log begins after ${logStart?.index ?? "the same position"}; it begins after ${show(log.start)}`,
     );
   const first = entries[0]?.index ?? log.lastIndex + 1;
   const last = first + entries.length - 1;
-  if (first > server.handedIndex + 1 || last !== log.lastIndex)
+  // A log that begins anew without its suffix has nothing of what was written before.
+  const kept = logStart?.keepSuffix === false ? Math.min(server.handedIndex, logStart.index) : server.handedIndex;
+  if (first > kept + 1 || last !== log.lastIndex)
     refuse(
       "batchIsState",
-      `${id} writes entries ${first}..${last}; its log ends at ${log.lastIndex}, and up to ${server.handedIndex} is handed over`,
+      `${id} writes entries ${first}..${last}; its log ends at ${log.lastIndex}, and up to ${kept} is written`,
     );
   const ends: LogPosition[] = [];
   for (const [place, entry] of entries.entries()) {
@@ -181,6 +183,7 @@ function beginLife(cluster: Cluster, record: StartRecord, log: TermLog): void {
     known: true,
     up: true,
     term: currentTerm,
+    turnTerm: currentTerm,
     votedFor,
     log,
     // The hint was true when it was written; it is believed as far as the log reaches.

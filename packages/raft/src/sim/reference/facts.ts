@@ -136,6 +136,8 @@ export interface Server {
   readRequests: Map<string, { readonly asked: AskedRead; open: number }>;
   /** The configuration that the node has said is in force. */
   announced: Index;
+  /** The term in which its turn began. */
+  turnTerm: Term;
   /** It has entered its term in this turn; by itself; a snapshot took the place of its log. */
   termIsNew: boolean;
   owesCampaign: boolean;
@@ -213,6 +215,7 @@ export function createServer(id: MemberId): Server {
     readAnswers: new Map(),
     readRequests: new Map(),
     announced: 0,
+    turnTerm: 0,
     termIsNew: false,
     owesCampaign: false,
     owesLogStart: false,

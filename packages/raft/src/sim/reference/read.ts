@@ -34,11 +34,11 @@ export function read(cluster: Cluster, server: Server, id: number): void {
   server.reads.set(id, ask(cluster, server));
 }
 
-/** Reads die with their term. What was asked in the present one may still have its end in this turn, so only older ones go. */
-export function forgetReads({ term, reads, readAnswers, readRequests }: Server): void {
-  for (const [id, asked] of reads) if (asked.term < term) reads.delete(id);
-  for (const [id, answer] of readAnswers) if (answer.term < term) readAnswers.delete(id);
-  for (const [key, { asked }] of readRequests) if (asked.term < term) readRequests.delete(key);
+/** Reads die with their term. What was asked since the turn began may belong to a term that it has yet to tell of. */
+export function forgetReads({ turnTerm, reads, readAnswers, readRequests }: Server): void {
+  for (const [id, asked] of reads) if (asked.term < turnTerm) reads.delete(id);
+  for (const [id, answer] of readAnswers) if (answer.term < turnTerm) readAnswers.delete(id);
+  for (const [key, { asked }] of readRequests) if (asked.term < turnTerm) readRequests.delete(key);
 }
 
 /** The leader may answer a read that was asked of it like this with `readIndex`. */

@@ -135,6 +135,7 @@ function settle(cluster: Cluster, server: Server): void {
     refuse("configurationInLog", `${id} has configuration ${newest} in its log, and says that ${server.announced} is in force`);
   if (!server.termIsNew) return;
   server.termIsNew = false;
+  server.turnTerm = term;
   if (server.owesCampaign) refuse("termHasReason", `${id} raises its term to ${term} and does not campaign`);
   const facts = termFacts(cluster, term);
   if ((role === "leader" && facts.leadership?.life !== server) || (role === "candidate" && !facts.campaigns.has(id)))

@@ -64,6 +64,7 @@ export function snapshotInstalled(cluster: Cluster, server: Server, event: Trace
   server.lastApplied = Math.max(server.lastApplied, end.index);
   server.owesLogStart = true;
   weighPreVotes(server);
+  forgetOld(cluster);
 }
 
 export function logCompacted(cluster: Cluster, server: Server, { purgedIndex }: TracedEvent<"logCompacted">): void {

@@ -3,7 +3,7 @@
  * made by changing a single thing in a trace that was accepted.
  */
 import { describe, expect, it } from "vitest";
-import type { TraceRecord } from "../../../src/sim/reference/index.js";
+import { Reference, type TraceRecord } from "../../../src/sim/reference/index.js";
 import type { Corruption } from "./corruption.js";
 import { DISKS, SNAPSHOTS } from "./corruptions-disk.js";
 import { ELECTIONS } from "./corruptions-elections.js";
@@ -29,6 +29,27 @@ describe("the reference and the core", () => {
     // Worlds in which nothing happens would prove nothing.
     for (const kind of ["stop", "logTruncated", "snapshotInstalled", "logCompacted", "readConfirmed", "commitAdvanced"])
       expect(kinds.get(kind), kind).toBeGreaterThan(seeds / 8);
+  });
+});
+
+describe("what the reference remembers", () => {
+  it("are the entries that some node still has, and terms that some node is not beyond", () => {
+    const reference = new Reference();
+    const view = new View();
+    let most = 0;
+    let terms = 0;
+    for (const record of randomTrace(3, 20_000, "shortTurns")) {
+      expect(reference.accept(record)).toBeNull();
+      view.follow(record);
+      const nodes = [...view.nodes.values()];
+      most = Math.max(most, ...nodes.map(({ last }) => last));
+      // Also what was cut off: it may still be on some disk.
+      expect(reference.remembered.entries).toBeLessThanOrEqual(most - Math.min(...nodes.map(({ logStart }) => logStart)));
+      terms = Math.max(terms, ...nodes.map(({ term }) => term));
+    }
+    // Much came and went.
+    expect(most).toBeGreaterThan(2 * reference.remembered.entries);
+    expect(terms).toBeGreaterThan(2 * reference.remembered.terms);
   });
 });
 
