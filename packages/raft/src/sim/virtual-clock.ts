@@ -118,8 +118,8 @@ export class VirtualClock implements Clock {
         // Looked at when it runs: it may have been cleared while it waited for a paused node.
         if (timer.cleared) return;
         if (this.now() < timer.at) return this.#plan(timer);
-        this.#timers.delete(timer);
-        timer.callback();
+        // Once: a jump may have planned it anew while it waited.
+        if (this.#timers.delete(timer)) timer.callback();
       });
     });
   }

@@ -146,3 +146,20 @@ test("clocks run at their own rate, jump, and stand still for nobody while their
   scheduler.runUntil(() => false, 1);
   expect(fired.at(-1)).toBe("after the pause");
 });
+
+test("a timer fires once, also when its clock jumps while it waits for a paused process", () => {
+  const scheduler = new Scheduler();
+  const clock = new VirtualClock(scheduler);
+  let fired = 0;
+  clock.setTimer(1000, () => {
+    fired += 1;
+  });
+  clock.pause();
+  scheduler.runUntil(() => false, 2000);
+  clock.jump(500);
+  scheduler.runUntil(() => false, 2000);
+  expect(fired).toBe(0);
+  clock.resume();
+  scheduler.runUntil(() => false, 2000);
+  expect(fired).toBe(1);
+});
