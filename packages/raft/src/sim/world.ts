@@ -212,7 +212,9 @@ export class World<Machine extends StateMachine, State> {
     const least = Math.floor(members.length / 2) + 1;
     // Whose disk was damaged since it last started may be about to find out.
     const sound = whole.filter(({ freshlyDamaged }) => !freshlyDamaged);
-    const core = this.#shuffled(sound).slice(0, Math.max(least, Math.min(sound.length, least + this.#plan.coreExtra)));
+    // A cluster is founded by all of its members together: until then all are needed.
+    const size = this.#cluster.settled ? Math.min(sound.length, least + this.#plan.coreExtra) : members.length;
+    const core = this.#shuffled(sound).slice(0, Math.max(least, size));
     const outsiders = whole.filter((member) => !core.includes(member));
     this.#told(`calm; healed: ${core.map(({ name }) => name).join(", ")}; the others are ${this.#plan.outsiders}`);
     const restore = outsiders.map((member) => this.#exclude(member));
