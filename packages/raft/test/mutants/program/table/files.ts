@@ -98,7 +98,10 @@ export const FILES: readonly Mutant[] = [
     rule: "WAL10, D21",
     file: "runtime/snapshot-work.ts",
     find: "if (oldestKept !== null) log.release(oldestKept.index < start.index ? oldestKept : start);",
-    replace: "if (oldestKept !== null) log.release({ index: raft.snapshot.lastIncludedIndex, term: raft.snapshot.lastIncludedTerm });",
+    replace: `if (oldestKept !== null) {
+        const { lastIncludedIndex, lastIncludedTerm } = raft.snapshot;
+        log.release(oldestKept.index < 0 ? start : { index: lastIncludedIndex, term: lastIncludedTerm });
+      }`,
     difficulty: "medium",
     kind: "safety",
     fromRuleAlone: true,

@@ -297,7 +297,7 @@ export const LOG: readonly Mutant[] = [
     rule: "D27, G11",
     file: "runtime/storage/write-ahead-log.ts",
     find: "return find(this.#writing) ?? find(this.#queue);",
-    replace: "return find(this.#queue);",
+    replace: "return find(this.#queue) ?? find(this.#writing.slice(0, 0));",
     difficulty: "hard",
     kind: "liveness",
     fromRuleAlone: true,

@@ -123,7 +123,7 @@ export const SNAPSHOT: readonly Mutant[] = [
     rule: "1.25, F9",
     file: "core/snapshot.ts",
     find: "if (receiving === null || receiving.offset !== message.offset) {",
-    replace: "if (receiving === null) {",
+    replace: "if (receiving === null || receiving.offset < 0) {",
     difficulty: "medium",
     kind: "liveness",
     fromRuleAlone: true,
