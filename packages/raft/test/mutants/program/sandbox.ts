@@ -48,7 +48,7 @@ function copyInto(folder: string): void {
   for (const name of ["package.json", "tsconfig.json", "src", "test"]) {
     cpSync(join(ROOT, PACKAGE, name), join(folder, PACKAGE, name), {
       recursive: true,
-      filter: (path) => !path.endsWith("/dist") && !path.endsWith("/test/mutants"),
+      filter: (path) => !path.endsWith("/dist"),
     });
   }
   const modules = join(folder, "node_modules");
