@@ -79,3 +79,15 @@ export function becomeLeader(raft: Raft): void {
   if (raft.role === "candidate") hears(raft, "b", { type: "RequestVoteResponse", term: raft.currentTerm, voteGranted: true });
   if (raft.role !== "leader") throw new Error(`it is ${raft.role}`);
 }
+
+/** Where it stands, as plain numbers. */
+export function standing(raft: Raft): {
+  readonly role: string;
+  readonly currentTerm: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly last: readonly [number, number];
+} {
+  const { role, currentTerm, commitIndex, lastApplied, lastLogIndex, lastLogTerm } = raft;
+  return { role, currentTerm, commitIndex, lastApplied, last: [lastLogIndex, lastLogTerm] };
+}

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { Raft } from "../../src/core/index.js";
-import { becomeLeader, broken, command, hears, settle, snapshotAt, startCore } from "./one-core.js";
+import { becomeLeader, broken, command, hears, settle, snapshotAt, standing, startCore } from "./one-core.js";
 
 /** A follower that has a snapshot at 3 in its hands, received as a whole from `b` and not installed yet. */
 function receiving(): Raft {
@@ -35,17 +35,17 @@ test("a snapshot that entries have overtaken while it was written is not install
   expect(raft.commitIndex).toBe(4);
   expect(raft.snapshotInstalled(0, snapshotAt(3, 1))).toBe(false);
   expect(broken(settle(raft))).toEqual([]);
-  expect(raft).toMatchObject({ commitIndex: 4, lastApplied: 4, lastLogIndex: 4 });
+  expect(standing(raft)).toMatchObject({ commitIndex: 4, lastApplied: 4, last: [4, 1] });
   expect(raft.snapshot.lastIncludedIndex).toBe(0);
 });
 
 test("a server that was elected while it received a snapshot keeps its log: a leader only appends", () => {
   const raft = receiving();
   becomeLeader(raft);
-  expect(raft).toMatchObject({ currentTerm: 2, lastLogIndex: 2 });
+  expect(standing(raft)).toMatchObject({ currentTerm: 2, last: [2, 2] });
   expect(raft.snapshotInstalled(0, snapshotAt(3, 1))).toBe(false);
   expect(broken(settle(raft))).toEqual([]);
-  expect(raft).toMatchObject({ role: "leader", lastLogIndex: 2, lastLogTerm: 2 });
+  expect(standing(raft)).toMatchObject({ role: "leader", last: [2, 2] });
 });
 
 test("an own snapshot that is finished after a newer one was installed does not take its place", () => {

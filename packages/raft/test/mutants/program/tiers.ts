@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import type { Finished } from "./command.js";
 import { PACKAGE } from "./house.js";
 import type { Sandbox } from "./sandbox.js";
@@ -142,9 +143,7 @@ function asNumber(text: string | undefined): number | null {
 const LINE_CHARACTERS = 160;
 
 function firstLine(text: string): string {
-  const line = text
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
-    .replaceAll(/\u001b\[[\d;]*m/g, "")
+  const line = stripVTControlCharacters(text)
     .split("\n")
     .map((each) => each.trim())
     .find((each) => each !== "");

@@ -314,4 +314,15 @@ export const LOG: readonly Mutant[] = [
     kind: "safety",
     fromRuleAlone: true,
   },
+  {
+    id: "WL29",
+    title: "segments that are not needed any more are never removed",
+    rule: "WAL9, limits",
+    file: "runtime/storage/write-ahead-log.ts",
+    find: "[...segment.highest].every(([group, index]) => index <= this.#group(group).recordedStart);",
+    replace: "[...segment.highest].every(([group, index]) => index < 0 && index <= this.#group(group).recordedStart);",
+    difficulty: "easy",
+    kind: "resource",
+    fromRuleAlone: false,
+  },
 ];

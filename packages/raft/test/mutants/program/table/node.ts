@@ -228,4 +228,15 @@ export const NODE: readonly Mutant[] = [
     kind: "safety",
     fromRuleAlone: true,
   },
+  {
+    id: "ND21",
+    title: "events that nobody reads are kept without a bound",
+    rule: "G17, limits",
+    file: "runtime/event-stream.ts",
+    find: "} else if (listener.waiting.length < LIMIT) {",
+    replace: "} else if (listener.waiting.length < LIMIT * 1000) {",
+    difficulty: "easy",
+    kind: "resource",
+    fromRuleAlone: false,
+  },
 ];

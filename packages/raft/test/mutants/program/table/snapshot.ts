@@ -303,4 +303,28 @@ export const SNAPSHOT: readonly Mutant[] = [
     kind: "safety",
     fromRuleAlone: true,
   },
+  {
+    id: "SN27",
+    title: "after a snapshot that could not be written none is taken any more",
+    rule: "F4",
+    file: "runtime/snapshot-work.ts",
+    find: `      writing.abort();
+      taking = null;`,
+    replace: "      writing.abort();",
+    difficulty: "medium",
+    kind: "resource",
+    fromRuleAlone: false,
+  },
+  {
+    id: "SN28",
+    title: "a transfer begins again whenever there is a newer snapshot",
+    rule: "F22",
+    file: "core/snapshot.ts",
+    find: "if (progress.snapshot === null) startTransfer(state, progress);",
+    replace: `if (progress.snapshot === null || progress.snapshot.lastIncludedIndex < state.snapshot.lastIncludedIndex)
+    startTransfer(state, progress);`,
+    difficulty: "medium",
+    kind: "liveness",
+    fromRuleAlone: false,
+  },
 ];
