@@ -75,9 +75,9 @@ export const LOG: readonly Mutant[] = [
     title: "a new segment gets its name before its content is synced",
     rule: "WAL9, D18",
     file: "runtime/storage/write-ahead-log.ts",
-    find: `    yield* perform((done) => file.sync(done));
-    const path = segmentPath(id);`,
-    replace: "    const path = segmentPath(id);",
+    find: `      yield* perform((done) => file.sync(done));
+      yield* perform((done) => this.#disk.rename(`,
+    replace: "      yield* perform((done) => this.#disk.rename(",
     difficulty: "medium",
     kind: "safety",
     fromRuleAlone: true,
@@ -323,6 +323,18 @@ export const LOG: readonly Mutant[] = [
     replace: "[...segment.highest].every(([group, index]) => index < 0 && index <= this.#group(group).recordedStart);",
     difficulty: "easy",
     kind: "resource",
+    fromRuleAlone: false,
+  },
+  {
+    id: "WL30",
+    title: "a segment that found no space for its header is begun anew in the same file",
+    rule: "WAL13, D16",
+    file: "runtime/storage/write-ahead-log.ts",
+    find: `      // Begun anew with a fresh file: after a failed sync nobody can say what of this one is on the disk.
+      yield* perform((done) => file.close(() => this.#disk.remove(TEMPORARY, () => done(null))));\n`,
+    replace: "",
+    difficulty: "medium",
+    kind: "liveness",
     fromRuleAlone: false,
   },
 ];
