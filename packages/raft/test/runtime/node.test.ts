@@ -291,6 +291,23 @@ describe("a node and time", () => {
   });
 });
 
+test("what is handed on after a restart has a number that no earlier life has used: it is not taken for a repetition", () => {
+  const disk = new BytesDisk();
+  const numbers = [0, 1, 2].map((life) => {
+    const bench = new NodeBench(disk, ["a", "b", "c"]);
+    if (life === 0) bench.found();
+    else for (const name of ["b", "c"]) bench.connect(name);
+    bench.hears("b", { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 });
+    bench.propose(1);
+    bench.clock.run();
+    const [request] = bench.said("ProposeRequest");
+    bench.close();
+    return request?.type === "ProposeRequest" ? request.requestId : 0;
+  });
+  expect(numbers[0]).toBeGreaterThan(0);
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+});
+
 describe("what callers ask for", () => {
   const settled = async (): Promise<void> => {
     for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();

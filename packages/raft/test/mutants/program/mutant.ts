@@ -12,7 +12,8 @@ export interface Mutant {
   readonly title: string;
   /**
    * The rule that it breaks: a number of the list of rules that implementations get wrong (1.n), a row of the list of bugs
-   * that other Raft systems had (a letter and a number), a storage rule (WALn, Dn of its fault table), or a design law.
+   * that other Raft systems had (a letter and a number), a storage rule (WALn) or a row of its table of faults (fault n), or
+   * a design law.
    */
   readonly rule: string;
   /** The file it edits, below packages/raft/src. */

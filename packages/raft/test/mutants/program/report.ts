@@ -24,8 +24,9 @@ ${alone} of the ${mutants.length} were written from the rule and the source befo
 message. *medium*: it takes one fault, or one order of messages. *hard*: it takes several that seldom meet. An easy or medium mutant
 of a safety rule that survives fails the run.
 
-Rules: 1.n and a letter with a number are rows of the list of known bugs of Raft systems that this project works from; WALn and
-the faults D1 to D33 beside them are its storage rules; laws are those of its design.
+Rules: 1.n and a letter with a number are rows of the list of what has gone wrong in other Raft systems that this project works
+from. WALn and fault n are the rules of its storage and the rows of its table of what disks do. Laws are those of its design; one of
+them is that everything that can grow has a limit.
 
 ## Summary
 

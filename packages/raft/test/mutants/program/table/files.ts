@@ -5,7 +5,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI01",
     title: "a snapshot gets its name before its content is synced",
-    rule: "WAL10, D18",
+    rule: "WAL10, fault 18",
     file: "runtime/storage/snapshot-store.ts",
     find: `        yield* draft.sync();
         yield* draft.close();`,
@@ -62,7 +62,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI06",
     title: "pieces of a snapshot are sent without a check of what was read",
-    rule: "WAL17, D12",
+    rule: "WAL17, fault 12",
     file: "runtime/storage/snapshot-store.ts",
     find: "if (crc32c(bytes, start, Math.min(bytes.length, start + CHUNK_BYTES)) !== table.checksums[chunk])",
     replace: "if (crc32c(bytes, start, Math.min(bytes.length, start + CHUNK_BYTES)) === 0 && table.checksums[chunk] !== 0)",
@@ -73,7 +73,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI07",
     title: "only the newest snapshot is kept",
-    rule: "WAL10, D21",
+    rule: "WAL10, fault 21",
     file: "runtime/storage/snapshot-store.ts",
     find: "this.#stored.splice(0, Math.max(0, this.#stored.length - 2));",
     replace: "this.#stored.splice(0, Math.max(0, this.#stored.length - 1));",
@@ -84,7 +84,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI08",
     title: "when the newest snapshot is damaged no older one is looked at",
-    rule: "WAL10, D21",
+    rule: "WAL10, fault 21",
     file: "runtime/storage/snapshot-store.ts",
     find: "      stored.pop();\n",
     replace: "      stored.length = 0;\n",
@@ -95,7 +95,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI09",
     title: "the log before the newest snapshot is given free, the older snapshot is worth nothing",
-    rule: "WAL10, D21",
+    rule: "WAL10, fault 21",
     file: "runtime/snapshot-work.ts",
     find: "if (oldestKept !== null) log.release(oldestKept.index < start.index ? oldestKept : start);",
     replace: `if (oldestKept !== null) {
@@ -121,7 +121,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI11",
     title: "a snapshot that is newer than the log begins the log anew in memory only",
-    rule: "WAL11, F20, D19",
+    rule: "WAL11, F20, fault 19",
     file: "runtime/host.ts",
     find: "entries: [], logReset: true };",
     replace: "entries: [], logReset: false };",
@@ -143,7 +143,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI13",
     title: "a start goes on with a gap between the newest snapshot and the log",
-    rule: "WAL11, D22",
+    rule: "WAL11, fault 22",
     file: "runtime/host.ts",
     find: "  if (at < start.index) {",
     replace: "  if (at < start.index && entries.length === 0) {",
@@ -154,7 +154,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI14",
     title: "the identity gets its name before its content is synced",
-    rule: "WAL9, D18, D20",
+    rule: "WAL9, D20, fault 18",
     file: "runtime/storage/identity.ts",
     find: `    yield* perform((done) => file.write(0, bytes, done));
     yield* perform((done) => file.sync(done));`,
@@ -177,7 +177,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI16",
     title: "the second copy of the identity is not read",
-    rule: "WAL15, D24",
+    rule: "WAL15, fault 24",
     file: "runtime/storage/identity.ts",
     find: "for (const at of [0, BLOCK_BYTES]) {",
     replace: "for (const at of [0]) {",
@@ -188,7 +188,7 @@ export const FILES: readonly Mutant[] = [
   {
     id: "FI17",
     title: "a directory whose log is gone starts as if it had never voted",
-    rule: "WAL15, D22, D28",
+    rule: "WAL15, D22, fault 28",
     file: "runtime/storage-binding.ts",
     find: "if (found !== null && found.boot > 0 && segments === 0)",
     replace: "if (found !== null && found.boot < 0 && segments === 0)",

@@ -17,7 +17,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL02",
     title: "a failed sync is passed over",
-    rule: "WAL12, D24",
+    rule: "WAL12, D24, fault 14",
     file: "runtime/storage/write-ahead-log.ts",
     find: "if (syncError !== null) return this.#fail(syncError);",
     replace: `if (syncError !== null && syncError.code === "ENOENT") return this.#fail(syncError);`,
@@ -28,7 +28,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL03",
     title: "a failed sync is tried again, and its success believed",
-    rule: "WAL12, D14",
+    rule: "WAL12, fault 14",
     file: "runtime/storage/write-ahead-log.ts",
     find: "if (syncError !== null) return this.#fail(syncError);",
     replace: "if (syncError !== null) return this.#put(active, bytes, taken);",
@@ -39,7 +39,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL04",
     title: "a write that found no space is reported as durable",
-    rule: "WAL13, A2, D16",
+    rule: "WAL13, A2, fault 16",
     file: "runtime/storage/write-ahead-log.ts",
     find: "return this.#waitForSpace(writeError, () => this.#put(active, bytes, taken));",
     replace: "if (bytes.length === 0) return this.#waitForSpace(writeError, () => this.#put(active, bytes, taken));",
@@ -50,7 +50,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL05",
     title: "a failed write (not for want of space) is passed over",
-    rule: "WAL13, D13",
+    rule: "WAL13, fault 13",
     file: "runtime/storage/write-ahead-log.ts",
     find: `if (writeError.code !== "ENOSPC") return this.#fail(writeError);`,
     replace: `if (writeError.code !== "ENOSPC") return this.#finished(taken);`,
@@ -73,7 +73,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL07",
     title: "a new segment gets its name before its content is synced",
-    rule: "WAL9, D18",
+    rule: "WAL9, fault 18",
     file: "runtime/storage/write-ahead-log.ts",
     find: `      yield* perform((done) => file.sync(done));
       yield* perform((done) => this.#disk.rename(`,
@@ -96,7 +96,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL09",
     title: "a start takes all that it read as synced, and writes nothing of it again",
-    rule: "WAL12, D15",
+    rule: "WAL12, fault 15",
     file: "runtime/storage/recovery.ts",
     find: "if (read <= this.#mark || this.#durable < read) return;",
     replace: "if (read <= this.#mark) return;",
@@ -107,7 +107,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL10",
     title: "a torn tail is taken for damage",
-    rule: "WAL6, D1, D14",
+    rule: "WAL6, fault 1, D14",
     file: "runtime/storage/recovery.ts",
     find: "if (!looksUnwritten(bytes, bad)) throw",
     replace: "if (!looksUnwritten(bytes, bad) || bad.at >= 0) throw",
@@ -118,7 +118,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL11",
     title: "damage before a valid record is cut like a torn tail",
-    rule: "WAL6, D4, D5, D16",
+    rule: "WAL6, faults 4 and 5, D16",
     file: "runtime/storage/recovery.ts",
     find: "if (this.#validRecordAfter(bytes, position, header.id))",
     replace: "if (bytes.length === 0 && this.#validRecordAfter(bytes, position, header.id))",
@@ -129,7 +129,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL12",
     title: "a last record that is damaged is always taken for one that was never finished",
-    rule: "WAL6b, D6",
+    rule: "WAL6b, fault 6",
     file: "runtime/storage/recovery.ts",
     find: "if (!looksUnwritten(bytes, bad)) throw",
     replace: "if (!looksUnwritten(bytes, bad) && bytes.length === 0) throw",
@@ -140,7 +140,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL13",
     title: "a missing record is cut although the log says that it was synced",
-    rule: "WAL6, D9",
+    rule: "WAL6, fault 9",
     file: "runtime/storage/recovery.ts",
     find: "if (this.#sequence <= this.#durable) throw new LogDamage",
     replace: "if (this.#sequence <= this.#durable && bytes.length === 0) throw new LogDamage",
@@ -151,7 +151,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL14",
     title: "a record need not follow the one before it",
-    rule: "WAL4, D8, D10",
+    rule: "WAL4, faults 8 and 10",
     file: "runtime/storage/batch.ts",
     find: `    if (header.prevChecksum !== checksum) return wrong("it does not follow the record before it", header.payloadLength);\n`,
     replace: "",
@@ -162,7 +162,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL15",
     title: "the content of a record is not checked",
-    rule: "WAL4, WAL17, D5",
+    rule: "WAL4, WAL17, fault 5",
     file: "runtime/storage/record.ts",
     find: "if (end > bytes.length || crc32c(bytes, start, end) !== header.payloadCrc) return null;",
     replace: "if (end > bytes.length) return null;",
@@ -173,7 +173,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL16",
     title: "the header of a record is not checked",
-    rule: "WAL4, D7",
+    rule: "WAL4, fault 7",
     file: "runtime/storage/record.ts",
     find: "  if (crc32c(bytes, at + 8, at + RECORD_HEADER_BYTES) !== checksum) return null;\n",
     replace: "",
@@ -184,7 +184,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL17",
     title: "a record of another segment is taken",
-    rule: "WAL4, D8",
+    rule: "WAL4, fault 8",
     file: "runtime/storage/batch.ts",
     find: "    if (header.segment !== expected.segment) return wrong(`it belongs to segment ${header.segment}`);\n",
     replace: "",
@@ -228,7 +228,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL21",
     title: "segments are removed before the start that makes them needless is recorded",
-    rule: "WAL9, D13, D20",
+    rule: "WAL9, D13, fault 20",
     file: "runtime/storage/write-ahead-log.ts",
     find: "[...segment.highest].every(([group, index]) => index <= this.#group(group).recordedStart);",
     replace: "[...segment.highest].every(([group, index]) => index <= this.#group(group).last.index);",
@@ -261,7 +261,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL24",
     title: "a short read is taken for the end of the file",
-    rule: "WAL14, D11",
+    rule: "WAL14, fault 11",
     file: "runtime/storage/write-ahead-log.ts",
     find: "if (slice.length !== Math.min(SLICE_BYTES, size - at))\n",
     replace: "if (slice.length > Math.min(SLICE_BYTES, size - at))\n",
@@ -294,7 +294,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL27",
     title: "a write that is under way does not count for how long the disk has stood still",
-    rule: "D27, G11",
+    rule: "G11, fault 27",
     file: "runtime/storage/write-ahead-log.ts",
     find: "return find(this.#writing) ?? find(this.#queue);",
     replace: "return find(this.#queue) ?? find(this.#writing.slice(0, 0));",
@@ -305,7 +305,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL28",
     title: "a batch is counted as whole without the record that ends it",
-    rule: "WAL5, D2",
+    rule: "WAL5, fault 2",
     file: "runtime/storage/batch.ts",
     find: `  if (last === null) return refuse("");`,
     replace: `  if (last === null)
@@ -328,7 +328,7 @@ export const LOG: readonly Mutant[] = [
   {
     id: "WL30",
     title: "a segment that found no space for its header is begun anew in the same file",
-    rule: "WAL13, D16",
+    rule: "WAL13, fault 16",
     file: "runtime/storage/write-ahead-log.ts",
     find: `      // Begun anew with a fresh file: after a failed sync nobody can say what of this one is on the disk.
       yield* perform((done) => file.close(() => this.#disk.remove(TEMPORARY, () => done(null))));\n`,

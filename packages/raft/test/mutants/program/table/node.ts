@@ -99,7 +99,7 @@ export const NODE: readonly Mutant[] = [
   {
     id: "ND09",
     title: "a leader whose disk stands still goes on leading",
-    rule: "G11, D27",
+    rule: "G11, fault 27",
     file: "runtime/driver.ts",
     find: "if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros) {",
     replace: "if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros * 1000) {",
@@ -132,7 +132,7 @@ export const NODE: readonly Mutant[] = [
   {
     id: "ND12",
     title: "a founder that comes with another data directory is recorded anew",
-    rule: "1.33, E16, D28",
+    rule: "1.33, E16, fault 28",
     file: "runtime/founding.ts",
     find: `if (known === undefined) return "record";`,
     replace: `if (known !== incarnation) return "record";`,
@@ -176,7 +176,7 @@ export const NODE: readonly Mutant[] = [
   {
     id: "ND16",
     title: "a frame may announce any length",
-    rule: "D7, limits",
+    rule: "fault 7, limits",
     file: "runtime/wire/frame.ts",
     find: "else if (length > this.#maxFrameBytes)\n",
     replace: "else if (length > this.#maxFrameBytes * 1000)\n",
