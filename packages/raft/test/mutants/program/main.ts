@@ -90,7 +90,9 @@ async function run(options: Options, kept: Kept, sandboxes: Sandboxes): Promise<
   const { mutants, tiers, seeds } = options;
   const wholeTiers = tiers.length === TIERS.length && seeds === null;
   if (mutants.length < MUTANTS.length) say(`${mutants.length} of ${MUTANTS.length}: ${mutants.map(({ id }) => id).join(", ")}`);
+  // All copies now: what is edited in the working place meanwhile is not in them.
   const first = sandboxes.make();
+  const others = Array.from({ length: Math.min(options.workers, mutants.length) - 1 }, () => sandboxes.make());
   const runs = tiers.map((tier) => tierRun(tier, first, seeds));
   if (!(await checkCorrectBuild(runs, first, kept))) {
     say("0 passed, 1 failed");
@@ -114,8 +116,7 @@ async function run(options: Options, kept: Kept, sandboxes: Sandboxes): Promise<
       }
     }
   };
-  const workers = Math.min(options.workers, waiting.length);
-  await Promise.all(Array.from({ length: workers }, (_, place) => work(place === 0 ? first : sandboxes.make())));
+  await Promise.all([first, ...others].map(work));
   return conclude(options, results, wholeTiers);
 }
 
