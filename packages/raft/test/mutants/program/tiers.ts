@@ -14,8 +14,6 @@ export interface Tier {
   readonly name: string;
   /** What it is, for the documentation. */
   readonly what: string;
-  /** Whether it runs the compiled copy; the others run the sources. */
-  readonly compiled: boolean;
   /** Where its imports begin, below the package. */
   readonly entries: (packageFolder: string) => readonly string[];
   readonly command: (sandbox: Sandbox, seeds: number) => readonly string[];
@@ -46,7 +44,6 @@ export const TIERS: readonly Tier[] = [
   {
     name: "simulator",
     what: "whole nodes on virtual disks, networks and clocks that fail in every way (docs/simulator.md)",
-    compiled: true,
     seeds: 60,
     entries: () => ["src/sim/index.ts"],
     command: ({ folder }, seeds) => [
@@ -77,7 +74,6 @@ function vitest(
   return {
     name,
     what,
-    compiled: false,
     entries: (packageFolder) =>
       paths
         .flatMap((path) =>

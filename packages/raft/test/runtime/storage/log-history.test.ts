@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { LogDamage } from "../../../src/runtime/storage/recovery.js";
 import { segmentPath } from "../../../src/runtime/storage/segment.js";
 import { BytesDisk } from "./bytes-disk.js";
-import { entry, open, state } from "./log-bench.js";
+import { entry, type Opened, open, state } from "./log-bench.js";
 
 /** Where the first batch of a segment stands whose header takes one block. */
 const FIRST_BATCH = 4096;
@@ -82,7 +82,8 @@ describe("a record that is whole belongs to one place of one history", () => {
 });
 
 describe("a log that begins anew", () => {
-  test("drops the entries above its start, where a snapshot contradicts them (WAL11)", () => {
+  /** Five entries of term 1, all of which go when the log begins anew after 3/2. */
+  function begunAnew(): { readonly disk: BytesDisk; readonly log: Opened } {
     const disk = new BytesDisk();
     const log = open(disk);
     log.append(
@@ -90,19 +91,18 @@ describe("a log that begins anew", () => {
       [1, 2, 3, 4, 5].map((index) => entry(index, 1)),
     );
     log.append(state(2), [], { position: { index: 3, term: 2 }, keepSuffix: false });
+    return { disk, log };
+  }
+
+  test("drops the entries above its start, where a snapshot contradicts them (WAL11)", () => {
+    const { disk, log } = begunAnew();
     expect(open(disk.copy()).found).toEqual({ hardState: state(2), start: { index: 3, term: 2 }, entries: [] });
     log.append(state(2), [entry(4, 2)]);
     expect(open(disk).found.entries).toEqual([entry(4, 2)]);
   });
 
   test("ends there, also for the header of the next segment", () => {
-    const disk = new BytesDisk();
-    const log = open(disk);
-    log.append(
-      state(1),
-      [1, 2, 3, 4, 5].map((index) => entry(index, 1)),
-    );
-    log.append(state(2), [], { position: { index: 3, term: 2 }, keepSuffix: false });
+    const { disk, log } = begunAnew();
     const large = new Uint8Array(61 * 1024).fill(1);
     log.append(state(2), [entry(4, 2, large)]);
     expect(disk.files.has(segmentPath(2))).toBe(true);
