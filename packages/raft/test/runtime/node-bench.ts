@@ -11,7 +11,6 @@ import {
   type Disk,
   type DiskFile,
   type Hello,
-  memberId,
   type NodeEvent,
   NodeHost,
   type RaftNodeOptions,
@@ -20,7 +19,7 @@ import {
   type Transport,
   type TransportHandler,
 } from "../../src/runtime/index.js";
-import type { Proposal } from "../../src/runtime/proposals.js";
+import { submitProposal } from "../../src/runtime/requests.js";
 import { decodePayload, encodeFoundingNotice, encodeMessage } from "../../src/runtime/wire/index.js";
 import type { BytesDisk } from "./storage/bytes-disk.js";
 
@@ -214,7 +213,7 @@ export class NodeBench {
     return this.host.status().role;
   }
 
-  /** The other founders come, with the incarnations 2, 3, …, and agree with what `a` has recorded. */
+  /** The other founders come, and agree with what `a` has recorded. */
   found(): void {
     const others = this.options.cluster.filter(({ name }) => name !== "a");
     for (const { name } of others) this.connect(name);
@@ -236,7 +235,7 @@ export class NodeBench {
 
   #hello(name: string): Hello {
     const { clusterId } = this.host.hello();
-    return { clusterId, name, incarnation: incarnationOf(name), boot: 1, founders: [] };
+    return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [] };
   }
 
   /** A peer says something; the node has not had its turn when this returns. */
@@ -250,7 +249,7 @@ export class NodeBench {
     this.clock.run();
   }
 
-  /** What was said to a peer since the last look. */
+  /** What was said of one kind since the last look; the rest is forgotten. */
   said(type: Message["type"]): readonly Message[] {
     return this.transport.sent.splice(0).flatMap(({ message }) => (message.type === type ? [message] : []));
   }
@@ -272,19 +271,10 @@ export class NodeBench {
   propose(value: number, told: string[] = [], then: () => void = () => undefined, bytes = 1): void {
     const command = new Uint8Array(bytes);
     command[0] = value;
-    const proposal: Proposal = {
-      command,
-      expiresAt: this.clock.now() + 5_000_000,
-      settle: (error, result) => {
-        told.push(error === null ? `done ${result?.index}` : `${error.code}, ${error.outcome}`);
-        then();
-      },
-      state: "waiting",
-      index: 0,
-      term: 0,
-      next: null,
-    };
-    this.host.running?.driver.propose(proposal);
+    submitProposal(this.host, command, undefined, (error, result) => {
+      told.push(error === null ? `done ${result?.index}` : `${error.code}, ${error.outcome}`);
+      then();
+    });
   }
 
   close(): void {
@@ -295,13 +285,4 @@ export class NodeBench {
     this.clock.run();
     if (!closed) throw new Error("the node does not close");
   }
-}
-
-/** Of a peer that the test plays. */
-export function incarnationOf(name: string): bigint {
-  return BigInt(name.charCodeAt(0));
-}
-
-export function memberOf(name: string): string {
-  return memberId(name, incarnationOf(name));
 }
