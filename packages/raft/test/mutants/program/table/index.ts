@@ -1,0 +1,11 @@
+/** All mutants, in the order of the parts of the house. */
+import type { Mutant } from "../mutant.js";
+import { ELECTION } from "./election.js";
+import { FILES } from "./files.js";
+import { LOG } from "./log.js";
+import { NODE } from "./node.js";
+import { READS } from "./reads.js";
+import { REPLICATION } from "./replication.js";
+import { SNAPSHOT } from "./snapshot.js";
+
+export const MUTANTS: readonly Mutant[] = [...ELECTION, ...REPLICATION, ...READS, ...SNAPSHOT, ...LOG, ...FILES, ...NODE];
