@@ -4,7 +4,7 @@
  *
  * - Election Safety: at most one leader is elected in a term, ever.
  * - Log Matching: an entry with the same index and term is the same entry, after the same entry, in every log.
- * - Leader Completeness: a new leader's log holds every entry that was ever committed.
+ * - Leader Completeness: a new leader's log holds every entry that was committed in an earlier term.
  * - State Machine Safety: what is committed at an index is the same on every node, and never changes.
  * - Durable commitment: when a leader commits, the entry is of its own term, and durable on a quorum of its configuration.
  * - Nothing goes back: terms never; within a life commitIndex, lastApplied and the durable log below commitIndex; matchIndex
@@ -55,6 +55,8 @@ export class RaftRules {
   /** By index - 1. */
   readonly #committed: (Committed | null)[] = [];
   #highestCommitted: Index = 0;
+  /** How far was committed in which term, where that was further than ever before. */
+  readonly #committedIn = new Map<Term, Index>();
   /**
    * The newest life of each node. A dead one's is kept, because its disk still holds what it held; that of a wiped one too,
    * because what it had acknowledged may be counted by a leader who can't know yet.
@@ -92,7 +94,7 @@ export class RaftRules {
     };
     this.#nodes.set(name, look);
     this.#appended(name, raft, raft.logStart.index + 1, raft.lastLogIndex);
-    this.#committedUpTo(name, look, raft.commitIndex);
+    this.#committedUpTo(name, look, raft.commitIndex, raft.currentTerm);
   }
 
   event(name: string, event: NodeEvent): void {
@@ -114,7 +116,7 @@ export class RaftRules {
         break;
       case "commitAdvanced":
         if (raft.role === "leader" && raft.currentTerm === event.term) this.#leaderCommitted(name, raft, event.commitIndex);
-        this.#committedUpTo(name, look, event.commitIndex);
+        this.#committedUpTo(name, look, event.commitIndex, event.term);
         break;
       case "configurationChanged":
         this.#configurationChanged(name, raft);
@@ -186,7 +188,9 @@ export class RaftRules {
     const other = this.#leaders.get(term);
     if (other !== undefined) this.#complain(`${name} and ${other} were both elected in term ${term}`);
     this.#leaders.set(term, name);
-    const index = this.#highestCommitted;
+    // Of earlier terms: a candidate may hear of its votes, and lead a term that is over, when a later leader has long committed.
+    let index = 0;
+    for (const [committedIn, upTo] of this.#committedIn) if (committedIn < term) index = Math.max(index, upTo);
     const committed = this.#committed[index - 1];
     if (committed === undefined || committed === null || index <= raft.snapshot.lastIncludedIndex) return;
     const there = raft.termAt(index);
@@ -233,24 +237,27 @@ export class RaftRules {
     return raft.durableIndex >= index && raft.termAt(index) === term ? index : null;
   }
 
-  #committedUpTo(name: string, look: Look, commitIndex: Index): void {
+  #committedUpTo(name: string, look: Look, commitIndex: Index, term: Term): void {
     const { raft } = look;
     const from = Math.max(look.checkedUpTo, raft.logStart.index) + 1;
     look.checkedUpTo = Math.max(look.checkedUpTo, commitIndex);
     for (let index = from; index <= commitIndex; index += 1) {
       const entry = raft.entryAt(index);
-      const term = raft.termAt(index);
-      if (term === null) continue;
+      const entryTerm = raft.termAt(index);
+      if (entryTerm === null) continue;
       const digest = entry === null ? NO_DIGEST : digestOf(entry);
       const known = this.#committed[index - 1] ?? null;
-      if (known === null) this.#committed[index - 1] = { term, digest };
-      else if (known.term !== term || (digest !== NO_DIGEST && known.digest !== NO_DIGEST && known.digest !== digest))
-        this.#complain(`${name} has term ${term} committed at index ${index}, where term ${known.term} was committed before`);
-      else if (known.digest === NO_DIGEST && digest !== NO_DIGEST) this.#committed[index - 1] = { term, digest };
+      if (known === null) this.#committed[index - 1] = { term: entryTerm, digest };
+      else if (known.term !== entryTerm || (digest !== NO_DIGEST && known.digest !== NO_DIGEST && known.digest !== digest))
+        this.#complain(
+          `${name} has term ${entryTerm} committed at index ${index}, where term ${known.term} was committed before`,
+        );
+      else if (known.digest === NO_DIGEST && digest !== NO_DIGEST) this.#committed[index - 1] = { term: entryTerm, digest };
     }
     if (commitIndex > this.#highestCommitted) {
       for (let index = this.#committed.length; index < commitIndex; index += 1) this.#committed[index] = null;
       this.#highestCommitted = commitIndex;
+      this.#committedIn.set(term, commitIndex);
     }
   }
 

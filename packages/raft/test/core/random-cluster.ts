@@ -91,6 +91,8 @@ export class RandomCluster {
   #commands = 0;
   readonly #leaders = new Map<number, MemberId>();
   readonly #committed = new Map<number, string>();
+  /** In which term an index was committed first. */
+  readonly #committedIn = new Map<number, number>();
   #highestCommitted = 0;
   /** For each read: the highest index committed anywhere when it began. */
   readonly #reads = new Map<string, number>();
@@ -290,7 +292,7 @@ export class RandomCluster {
         if (event.type === "invariantViolated") this.#fail(`${node.id}: ${event.invariant}: ${event.detail}`);
         if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
         if (event.type === "logTruncated") this.counters.truncations += 1;
-        if (event.type === "commitAdvanced") this.#noteCommit(node);
+        if (event.type === "commitAdvanced") this.#noteCommit(node, event.term);
       }
       if (output.persist !== null) node.batches.push(output.persist);
       for (const { to, message } of output.messages) this.#noteSent(node, to, message);
@@ -371,9 +373,10 @@ export class RandomCluster {
     const known = this.#leaders.get(term);
     if (known !== undefined && known !== id) this.#fail(`election safety: ${known} and ${id} lead term ${term}`);
     this.#leaders.set(term, id);
-    // Leader completeness (Figure 3): whatever was committed before is in the log of every later leader.
+    // Leader completeness (Figure 3): whatever was committed in earlier terms is in the log of every later leader.
     const leader = this.#nodes.find((node) => node.id === id);
     for (const [index, print] of this.#committed) {
+      if ((this.#committedIn.get(index) ?? 0) >= term) continue;
       const entry = leader?.raft.entryAt(index);
       if (entry === undefined || (entry === null && index > (leader?.raft.logStart.index ?? 0)))
         this.#fail(`leader completeness: ${id} of term ${term} misses ${index}`);
@@ -383,7 +386,7 @@ export class RandomCluster {
   }
 
   /** A leader that moves its commit index: the entries are durable on a quorum, at this moment. */
-  #noteCommit(node: Node): void {
+  #noteCommit(node: Node, committedIn: number): void {
     if (node.raft.role === "leader") {
       const { voters, votersOutgoing } = node.raft.configuration;
       const index = node.raft.commitIndex;
@@ -408,6 +411,7 @@ export class RandomCluster {
       const known = this.#committed.get(index);
       if (known !== undefined && known !== print)
         this.#fail(`state machine safety: ${node.id} committed another entry at ${index}`);
+      if (known === undefined) this.#committedIn.set(index, committedIn);
       this.#committed.set(index, print);
       if (index > this.#highestCommitted) this.#highestCommitted = index;
     }

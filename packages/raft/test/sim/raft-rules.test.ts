@@ -1,0 +1,57 @@
+/** The simulator's rules of Raft, where they are easily drawn too narrow or too wide. */
+import { describe, expect, test } from "vitest";
+import type { Entry, Index, Raft, Term } from "../../src/core/index.js";
+import { RaftRules } from "../../src/sim/raft-rules.js";
+import { configurationOf } from "../core/golden-cluster.js";
+
+/** As much of a core as the rules look at: a follower with these terms in its log, that has committed so much. */
+function coreWith(id: string, currentTerm: Term, terms: readonly Term[], commitIndex: Index): Raft {
+  const entryAt = (index: Index): Entry | null => {
+    const term = terms[index - 1];
+    return term === undefined ? null : { index, term, type: "noop", data: new Uint8Array(0) };
+  };
+  return {
+    id,
+    currentTerm,
+    votedFor: null,
+    role: "follower",
+    commitIndex,
+    lastApplied: 0,
+    snapshot: { lastIncludedIndex: 0 },
+    logStart: { index: 0, term: 0 },
+    lastLogIndex: terms.length,
+    configuration: configurationOf(["a", "b", "c"]),
+    entryAt,
+    termAt: (index: Index) => (index === 0 ? 0 : (entryAt(index)?.term ?? null)),
+  } as unknown as Raft;
+}
+
+describe("leader completeness", () => {
+  /** Index 1 is committed in term 2; then a core with these terms in its log is elected. */
+  function electedIn(term: Term, terms: readonly Term[]): string[] {
+    const complaints: string[] = [];
+    const rules = new RaftRules((text) => {
+      complaints.push(text);
+      throw new Error(text);
+    });
+    rules.started("b#1", coreWith("b#1", 2, [2], 0));
+    rules.event("b#1", { type: "commitAdvanced", commitIndex: 1, term: 2 });
+    rules.started("a#1", coreWith("a#1", term, terms, 0));
+    try {
+      rules.event("a#1", { type: "roleChanged", role: "leader", previous: "candidate", term, reason: "" });
+    } catch {
+      // It is among the complaints.
+    }
+    return complaints;
+  }
+
+  test("is owed by the leader of a later term", () => {
+    expect(electedIn(3, [2])).toEqual([]);
+    expect(electedIn(3, [])).toEqual(["a#1 was elected in term 3 and holds nothing at index 1, where term 2 is committed"]);
+    expect(electedIn(3, [1])).toHaveLength(1);
+  });
+
+  test("is not owed by that of an earlier term, which learns late that it was elected", () => {
+    expect(electedIn(1, [])).toEqual([]);
+  });
+});
