@@ -175,13 +175,18 @@ class Past {
   run(): void {
     for (const name of FOUNDERS) this.#start(name);
     this.#untilLeader();
-    while (this.recording.operations < this.#options.operations) {
+    // Each once, in the order of the list; then as chance draws them.
+    const kinds: readonly (() => void)[] = [
+      () => this.#leaveDown(false),
+      () => this.#isolateAsLeader(),
+      () => this.#leaveDown(true),
+      () => this.#restart(SUBJECT),
+      () => this.#leaveBehind(this.#random.chance(500)),
+      () => this.#restart(this.#random.pick(FOUNDERS.filter((name) => name !== SUBJECT)) ?? "a"),
+    ];
+    for (let step = 0; step < kinds.length || this.recording.operations < this.#options.operations; step += 1) {
       this.#load(this.#random.between(2, 6));
-      const kind = this.#random.below(10);
-      if (kind < 3) this.#leaveBehind(this.#random.chance(500));
-      else if (kind < 6) this.#isolateAsLeader();
-      else if (kind < 8) this.#restart(SUBJECT);
-      else this.#restart(this.#random.pick(FOUNDERS.filter((name) => name !== SUBJECT)) ?? "a");
+      (kinds[step] ?? this.#random.pick(kinds))?.();
       this.#untilLeader();
     }
     this.#load(3);
@@ -255,12 +260,29 @@ class Past {
     };
   }
 
-  /** The others write more than they keep; then it is sent a snapshot. It may be killed when that has just got its name. */
+  /** It is cut off while the others write more than they keep; then it is sent a snapshot. */
   #leaveBehind(isKilled: boolean): void {
     const mend = this.#cut(SUBJECT);
     const others = FOUNDERS.filter((name) => name !== SUBJECT);
     this.#load(14, this.#untilLeader(others));
     mend();
+    this.#takeOver(isKilled);
+  }
+
+  /** It is down while the others elect a leader and write more than they keep: the snapshot comes together with a new term. */
+  #leaveDown(isKilled: boolean): void {
+    const others = FOUNDERS.filter((name) => name !== SUBJECT);
+    this.#kill(SUBJECT);
+    const before = this.#untilLeader(others);
+    this.#kill(before);
+    this.#start(before);
+    this.#load(14, this.#untilLeader(others));
+    this.#start(SUBJECT);
+    this.#takeOver(isKilled);
+  }
+
+  /** It may be killed when the snapshot has just got its name. */
+  #takeOver(isKilled: boolean): void {
     const isNamed = (): boolean => {
       const last = this.recording.effects.at(-1);
       return last?.kind === "rename" && last.from.includes("/receiving-");

@@ -91,11 +91,12 @@ describe("after a crash at any effect, whatever the disk keeps,", () => {
 
   test("a member honours what left it, also where it took over a snapshot", { timeout: HANG_MS }, () => {
     eachSeed((seed) => {
-      for (const slowLog of isLong ? [1, 4, 12] : [4]) {
-        const member = memberCase({ seed, operations: isLong ? 800 : 400, slowLog });
+      for (const slowLog of isLong ? [1, 4, 12] : [2]) {
+        const member = memberCase({ seed, operations: isLong ? 800 : 450, slowLog });
         const report = held(member, NODES);
         expect(report.effects).toBeGreaterThan(200);
-        expect(member.happened.get("snapshotInstalled")).toBeGreaterThan(1);
+        expect(member.happened.get("snapshotInstalled")).toBeGreaterThan(0);
+        expect(member.happened.get("logTruncated")).toBeGreaterThan(0);
         expect(member.happened.get("killed while installing")).toBeGreaterThan(0);
       }
     });
