@@ -71,9 +71,9 @@ export class RecordingDisk<Ledger> implements Recording<Ledger> {
   mount(): Disk {
     this.#process += 1;
     this.#locked = false;
-    const process = this.#process;
+    const mounted = this.#process;
     const state = this.#state;
-    const isAlive = (): boolean => process === this.#process;
+    const isAlive = (): boolean => mounted === this.#process;
     /** Does the body when its time has come, and tells how it went. */
     const operate = (operation: string, path: string, body: () => DiskErrorCode | null, done: DiskCallback): void => {
       if (!isAlive()) return;
