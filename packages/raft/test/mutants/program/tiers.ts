@@ -41,6 +41,9 @@ export const TIERS: readonly Tier[] = [
     seeds: 300,
     env: (seeds) => ({ CORE_SEEDS: String(seeds) }),
   },
+  vitest("reference", "an abstract Raft, written from the paper, follows bare cores step by step", ["sim/reference"], {
+    deadlineMs: 240_000,
+  }),
   {
     name: "simulator",
     what: "whole nodes on virtual disks, networks and clocks that fail in every way (docs/simulator.md)",
@@ -61,6 +64,14 @@ export const TIERS: readonly Tier[] = [
     },
     deadlineMs: 300_000,
   },
+  vitest(
+    "crash points",
+    "a crash at every disk operation of scripted workloads, and whatever the disk may keep",
+    ["sim/crash-points"],
+    {
+      deadlineMs: 300_000,
+    },
+  ),
 ];
 
 /** The tests of some folders or files below test/, run from source; they end at the first failure. */
