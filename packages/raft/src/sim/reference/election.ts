@@ -126,12 +126,15 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
 // ---- Messages on their way out ----
 
 export const sendRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, _to, message) => {
-  const logs = termFacts(cluster, message.term).preCampaigns.get(server.id) ?? [];
-  if (message.proposedTerm !== message.term + 1 || !logs.some((end) => samePosition(end, lastOf(message))))
-    refuse(
-      "preVote",
-      `${server.id} asks for promises in term ${message.proposedTerm} with ${show(lastOf(message))}, as it never was`,
-    );
+  const { preCampaigns } = termFacts(cluster, message.term);
+  const logs = preCampaigns.get(server.id) ?? [];
+  const last = lastOf(message);
+  const known = logs.some((end) => samePosition(end, last));
+  // One that waits may ask again, without another word, after a snapshot has moved the end of its log.
+  const asksAgain = server.role === "preCandidate" && server.term === message.term && samePosition(server.log.last, last);
+  if (!known && asksAgain) preCampaigns.set(server.id, [...logs, last]);
+  if (message.proposedTerm !== message.term + 1 || !(known || asksAgain))
+    refuse("preVote", `${server.id} asks for promises in term ${message.proposedTerm} with ${show(last)}, as it never was`);
 };
 
 export const sendPreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, to, message) => {
