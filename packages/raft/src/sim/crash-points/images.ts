@@ -98,7 +98,7 @@ const kept = (content: Content): Uint8Array => content.bytes;
 const lost = (content: Content): Uint8Array => content.durable;
 
 /** All content as `others` says, but this one. */
-function with1(one: Content, bytes: Uint8Array, others: (content: Content) => Uint8Array): (content: Content) => Uint8Array {
+function withOne(one: Content, bytes: Uint8Array, others: (content: Content) => Uint8Array): (content: Content) => Uint8Array {
   return (content) => (content === one ? bytes : others(content));
 }
 
@@ -123,13 +123,13 @@ function* contentOutcomes(
     for (const { path, content, sector } of sectors)
       yield {
         keeps: `everything but sector ${sector} of ${path}`,
-        bytesOf: with1(content, withoutSector(content, sector), kept),
+        bytesOf: withOne(content, withoutSector(content, sector), kept),
       };
   if (sectors.length > 2)
     for (const { path, content, sector } of sectors)
       yield {
         keeps: `of what was not synced only sector ${sector} of ${path}`,
-        bytesOf: with1(content, withSectorOnly(content, sector), lost),
+        bytesOf: withOne(content, withSectorOnly(content, sector), lost),
       };
   if (lastWrite === null) return;
   const { content, position, data } = lastWrite;
@@ -138,7 +138,7 @@ function* contentOutcomes(
   for (const length of tearsOf(lastWrite, tears))
     yield {
       keeps: `everything, and ${length} of ${data.length} bytes of the write at ${position} of ${path}`,
-      bytesOf: with1(content, torn(lastWrite, length), kept),
+      bytesOf: withOne(content, torn(lastWrite, length), kept),
     };
 }
 

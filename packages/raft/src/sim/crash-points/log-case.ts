@@ -131,6 +131,9 @@ const SHAPES = [
   "kill while opening",
 ] as const;
 type Shape = (typeof SHAPES)[number];
+const WITHIN_A_LIFE: readonly Shape[] = SHAPES.slice(0, -3);
+/** Those that are one batch. */
+type BatchShape = Exclude<Shape, "close" | "kill" | "kill while opening" | "release" | "several at once">;
 
 class LogWorkload {
   readonly disk: RecordingDisk<LogLedger>;
@@ -157,7 +160,7 @@ class LogWorkload {
     // Every shape once, in the order of the list; then as chance draws them.
     for (const shape of SHAPES) this.#step(shape);
     while (this.disk.operations < this.#options.operations) {
-      const shape = this.#random.pick(SHAPES.slice(0, this.#random.chance(900) ? 13 : SHAPES.length));
+      const shape = this.#random.pick(this.#random.chance(900) ? WITHIN_A_LIFE : SHAPES);
       if (shape !== undefined) this.#step(shape);
     }
     this.#settle();
@@ -276,7 +279,7 @@ class LogWorkload {
     this.#life.group.release({ index, term });
   }
 
-  #append(shape: Exclude<Shape, "close" | "kill" | "kill while opening" | "release" | "several at once">): void {
+  #append(shape: BatchShape): void {
     const batch = this.#batch(shape);
     const { states, high } = this.#ledger;
     this.#promise({ states: [...states, withBatch(this.#newest, batch)], high: high + 1 });
@@ -284,7 +287,7 @@ class LogWorkload {
     this.#life?.group.append({ ...batch, ticket: this.#ticket });
   }
 
-  #batch(shape: Exclude<Shape, "close" | "kill" | "kill while opening" | "release" | "several at once">): PersistBatch {
+  #batch(shape: BatchShape): PersistBatch {
     const random = this.#random;
     const state = this.#newest;
     const last = lastOf(state);

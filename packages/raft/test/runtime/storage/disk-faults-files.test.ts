@@ -44,7 +44,8 @@ function meaningful(bytes: Uint8Array): number {
 
 describe("the identity", () => {
   test("D24 with any bit of one copy flipped: the other one is used, and the next start writes both anew", () => {
-    const end = meaningful(withIdentity().bytesOf("identity"));
+    const whole = withIdentity().bytesOf("identity");
+    const end = meaningful(whole);
     for (const copy of [0, 4096]) {
       for (let at = 0; at < end; at += 1) {
         const disk = withIdentity();
@@ -52,7 +53,7 @@ describe("the identity", () => {
         // The format's own bytes say "newer" when they are flipped upwards: then the other copy is still this version's.
         expect(read(disk), `byte ${at} of the copy at ${copy}`).toEqual(IDENTITY);
         atOnce(() => writeIdentity(disk, IDENTITY));
-        expect(disk.bytesOf("identity")).toEqual(withIdentity().bytesOf("identity"));
+        expect(Buffer.compare(disk.bytesOf("identity"), whole)).toBe(0);
       }
     }
   });
@@ -66,7 +67,7 @@ describe("the identity", () => {
       const before = disk.bytesOf("identity").slice();
       expect(() => read(disk)).toThrow(/is damaged in both copies/);
       expect(() => read(disk)).toThrow(REMEDY);
-      expect(disk.bytesOf("identity")).toEqual(before);
+      expect(Buffer.compare(disk.bytesOf("identity"), before)).toBe(0);
     }
   });
 

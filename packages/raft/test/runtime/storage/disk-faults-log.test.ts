@@ -50,6 +50,19 @@ describe("D3 the end of a segment", () => {
   });
 });
 
+test("D6 a flipped bit in a last batch that holds zeros: a sector of zeros is no sign of a write that was cut short", () => {
+  const { disk, path, ends } = threeBatches([entry(4, 2, new Uint8Array(5000)), entry(5, 2, new Uint8Array(700))]);
+  expect(terms(open(disk.copy()).found.entries)).toBe(WHOLE);
+  for (const at of records(disk.bytesOf(path), ends[2] ?? 0, ends[3] ?? 0).slice(1, 3)) {
+    for (const offset of [5, 64, 300, 600]) {
+      const damaged = disk.copy();
+      const bytes = damaged.bytesOf(path);
+      bytes[at + offset] = (bytes[at + offset] ?? 0) ^ 8;
+      refused(damaged, `byte ${offset} of the record at ${at}`);
+    }
+  }
+});
+
 describe("D7 a length that is not believed", () => {
   test("D7 a flipped bit in the length of any record, in the middle and at the end", () => {
     const { disk, path, ends } = threeBatches();
@@ -242,21 +255,22 @@ describe("D30 a file system that became read-only", () => {
   });
 });
 
-test("a segment that is begun while its successor is prepared is not failed by it: one temporary file, not two", () => {
-  // Opening a file takes longer the sooner it is asked for, so the later of two would come first.
+test("a segment that is begun while its successor would be prepared: one temporary file, not two that fail each other", () => {
+  // Syncs and openings wait; of two openings the later one is first.
   const waiting: (() => void)[] = [];
   let isSlow = false;
   const disk = new RecordingDisk<never>(undefined, (operation, _path, complete) => {
     if (isSlow && operation === "open") waiting.unshift(complete);
+    else if (isSlow && operation === "sync") waiting.push(complete);
     else complete();
   });
   const log = open(disk.mount());
-  // More than half a segment, and then more than what is left of it: the second batch waits while the first is written.
+  // More than half a segment, and then more than what is left of it, which waits while the first is synced.
   const large = (index: number): void => log.append(state(1), [entry(index, 1, new Uint8Array(SEGMENT_BYTES * 0.6).fill(index))]);
   isSlow = true;
   large(1);
   large(2);
-  while (waiting.length > 0) waiting.shift()?.();
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) next();
   expect(log.errors).toEqual([]);
   expect(log.durable.at(-1)).toBe(2);
   isSlow = false;

@@ -225,6 +225,9 @@ describe("errors while it runs", () => {
     cluster.write("a", 3);
     disk.before = ({ kind }) => (kind === "write" ? "ENOSPC" : null);
     const settled = cluster.propose("a");
+    // At once, not only when the write has been stalled for an election timeout.
+    cluster.pass(10_000);
+    expect(host.running?.raft.role).toBe("follower");
     cluster.pass(3 * SECOND);
     expect(host.state).toBe("running");
     expect(host.running?.raft.role).not.toBe("leader");
