@@ -158,7 +158,7 @@ test("a directory of a newer format", async () => {
     const error = await refused({});
     expect(error.code).toBe("dataDirectory");
     expect(error.message).toMatch(
-      /^\S+\/data has format 7, and this version reads up to 1: start it with the version that wrote it, or a newer one\. Nothing was changed$/,
+      /^\S+\/data has format 7, and this version reads up to 2: start it with the version that wrote it, or a newer one\. Nothing was changed$/,
     );
   });
 });
@@ -177,7 +177,7 @@ test("a segment of a newer format, beside a half-made one", async () => {
     const error = await refused({});
     expect(error.code).toBe("dataDirectory");
     expect(error.message).toMatch(
-      /^\S*log\/\S+\.segment has format 7, this version reads up to 1: upgrade this node\. Nothing was changed$/,
+      /^\S*log\/\S+\.segment has format 7, this version reads up to 2: upgrade this node\. Nothing was changed$/,
     );
   });
 });

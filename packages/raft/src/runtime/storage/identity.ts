@@ -54,7 +54,7 @@ function decodeCopy(bytes: Uint8Array): Identity {
   const prefix = new ByteReader(bytes);
   if (prefix.u32() !== MAGIC) throw new DecodeError("does not begin like an identity");
   const format = prefix.u16();
-  if (format > FORMAT_VERSION) throw new DecodeError(newerFormat(format));
+  if (format !== FORMAT_VERSION) throw new DecodeError(otherFormat(format));
   const length = prefix.u32();
   const crc = prefix.u32();
   if (length > prefix.remaining || crc32c(bytes, PREFIX_BYTES, PREFIX_BYTES + length) !== crc)
@@ -68,7 +68,10 @@ function decodeCopy(bytes: Uint8Array): Identity {
   return { ...owner, boot, founders };
 }
 
-function newerFormat(format: number): string {
+/** The identity is the first file that is read: what another version wrote is refused here, before anything is looked at. */
+function otherFormat(format: number): string {
+  if (format < FORMAT_VERSION)
+    return `has format ${format}, which was given up before the first release: begin with an empty directory`;
   return `has format ${format}, and this version reads up to ${FORMAT_VERSION}: start it with the version that wrote it, or a newer one`;
 }
 
@@ -90,8 +93,8 @@ export function* readIdentity(disk: Disk): Task<Identity | null> {
       if (copy.ok) return copy.value;
       reasons.push(copy.reason);
     }
-    const newer = reasons.find((reason) => reason.startsWith("has format"));
-    if (newer !== undefined) throw new Error(`${disk.location} ${newer}. Nothing was changed`);
+    const other = reasons.find((reason) => reason.startsWith("has format"));
+    if (other !== undefined) throw new Error(`${disk.location} ${other}. Nothing was changed`);
     throw new Error(
       `${disk.location}/${PATH} is damaged in both copies (${reasons[0]}): this node can't know who it is and how it voted. Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
     );

@@ -17,7 +17,7 @@ import { aligned, BLOCK_BYTES } from "./record.js";
 
 export const LOG_FOLDER = "log";
 /** The version of everything below the data directory. A directory of a newer one is refused. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 const MAGIC = 0x47455351;
 const PREFIX_BYTES = 14;

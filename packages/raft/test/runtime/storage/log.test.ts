@@ -305,8 +305,8 @@ describe("whose log it is", () => {
   test("one of a newer format", () => {
     const { disk, path } = threeBatches();
     const bytes = disk.bytesOf(path);
-    bytes[4] = 2;
-    expect(() => open(disk)).toThrow(/format 2, this version reads up to 1: upgrade/);
+    bytes[4] = 3;
+    expect(() => open(disk)).toThrow(/format 3, this version reads up to 2: upgrade/);
   });
 
   test("a header comes back as it went", () => {
