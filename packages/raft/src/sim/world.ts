@@ -255,7 +255,8 @@ export class World<Machine extends StateMachine, State> {
   /** Takes a member out for the time of the core's calm. Returns how it comes back. */
   #exclude(member: Member<Machine>): () => void {
     const { life } = member;
-    switch (this.#plan.outsiders) {
+    // One that is down at this moment can't be stopped in its tracks: it stays down.
+    switch (life === null ? "down" : this.#plan.outsiders) {
       case "paused":
         life?.clock.pause();
         return () => life?.clock.resume();
