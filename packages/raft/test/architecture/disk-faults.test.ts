@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
-const FOLDER = new URL("./", import.meta.url);
-const page = readFileSync(new URL("../../../../../docs/disk-faults.md", import.meta.url), "utf8");
+const FOLDER = new URL("../runtime/storage/", import.meta.url);
+const page = readFileSync(new URL("../../../../docs/disk-faults.md", import.meta.url), "utf8");
 
 /** For each row, what its last column names. */
 const rows = new Map([...page.matchAll(/^\| (D\d+) \|.*\| ([^|]*) \|$/gm)].map(([, row = "", tests = ""]) => [row, tests]));
