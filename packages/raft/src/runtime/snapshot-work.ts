@@ -165,6 +165,11 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       if (stopped) return;
       if (error !== null || metadata === null) return rejected(error ?? new Error("it has no metadata"));
       if (receiving?.file === file) receiving = null;
+      if (position.index <= raft.commitIndex) {
+        // It has come further by itself meanwhile: the core hears that the transfer is over, and nothing is replaced.
+        driver.tell((core, now) => core.snapshotInstalled(now, metadata));
+        return compact();
+      }
       const machine = parts.newMachine();
       restoreFrom(files, position, machine, inTurn, (failure) => {
         if (stopped) return;

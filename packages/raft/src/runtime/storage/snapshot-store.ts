@@ -276,7 +276,9 @@ export class SnapshotStore implements SnapshotFiles {
   readonly #disk: Disk;
   readonly #owner: Owner;
   /** Oldest first. */
-  readonly #stored: Stored[];
+  #stored: Stored[];
+  /** Files that are being given their name, or read to restore a machine; a number for each, as both may happen at once. */
+  readonly #inUse = new Map<string, number>();
   #drafts = 0;
 
   constructor(disk: Disk, owner: Owner, stored: Stored[]) {
@@ -330,6 +332,7 @@ export class SnapshotStore implements SnapshotFiles {
     const owner = this.#owner;
     const stored: Stored = { position, path: pathOf(position), table: null };
     let metadata: SnapshotMetadata | null = null;
+    this.#use(stored.path, 1);
     draft.run(
       function* () {
         yield* draft.sync();
@@ -346,8 +349,15 @@ export class SnapshotStore implements SnapshotFiles {
         if (error === null) this.#add(stored);
         else draft.abort();
         done(error, metadata);
+        this.#use(stored.path, -1);
       },
     );
+  }
+
+  #use(path: string, by: 1 | -1): void {
+    const users = (this.#inUse.get(path) ?? 0) + by;
+    if (users > 0) this.#inUse.set(path, users);
+    else this.#inUse.delete(path);
   }
 
   #add(stored: Stored): void {
@@ -396,6 +406,7 @@ export class SnapshotStore implements SnapshotFiles {
     const body = new BodyReader();
     const disk = this.#disk;
     const owner = this.#owner;
+    this.#use(stored.path, 1);
     runTask(
       function* () {
         let wrong: string | null = null;
@@ -414,13 +425,18 @@ export class SnapshotStore implements SnapshotFiles {
         if (wrong !== null) throw new DecodeError(wrong);
         body.finish();
       },
-      (error) => done(error instanceof DecodeError ? new Error(`${stored.path} ${error.message}`) : error),
+      (error) => {
+        this.#use(stored.path, -1);
+        done(error instanceof DecodeError ? new Error(`${stored.path} ${error.message}`) : error);
+      },
     );
   }
 
   prune(done: (error: Error | null, oldestKept: LogPosition | null) => void): void {
-    const surplus = this.#stored.splice(0, Math.max(0, this.#stored.length - 2));
-    const kept = this.#stored.length === 2 ? (this.#stored[0]?.position ?? null) : null;
+    // One that is in use goes the next time. A snapshot taken here and one from a leader may have the same name.
+    const surplus = this.#stored.slice(0, Math.max(0, this.#stored.length - 2)).filter(({ path }) => !this.#inUse.has(path));
+    this.#stored = this.#stored.filter((stored) => !surplus.includes(stored));
+    const kept = this.#stored.at(-2)?.position ?? null;
     const disk = this.#disk;
     runTask(
       function* () {

@@ -166,6 +166,46 @@ describe("a snapshot that is received", () => {
     write(receiving, 0, bytes.slice(0, 700));
     expect(write(receiving, 1400, bytes.slice(1400))).toBe("a piece for byte 1400 came where 700 is next");
   });
+
+  test("one that comes from the leader is not removed while it is finished and read, although one of its name was taken here and is old", () => {
+    const { disk, bytes } = body();
+    const { store } = openedAt(disk);
+    const receiving = store.receive({ index: 9, term: 1 });
+    expect(write(receiving, 0, bytes)).toBeNull();
+    // A slow disk: its name is given, and the sync of the folder is still under way.
+    const syncDirectory = disk.syncDirectory.bind(disk);
+    let goOn = (): void => undefined;
+    disk.syncDirectory = (path, callback) => {
+      goOn = () => syncDirectory(path, callback);
+      disk.syncDirectory = syncDirectory;
+    };
+    let received: unknown = "not yet";
+    receiving.finish((error, finished) => {
+      received = error ?? finished;
+      // As a node does: what was finished is read at once, to restore a machine from it.
+      store.load(
+        { index: 9, term: 1 },
+        (_piece, next) => next(),
+        (failure) => {
+          received = failure ?? received;
+        },
+      );
+    });
+    expect(received).toBe("not yet");
+    for (const index of [9, 14, 20]) {
+      const writing = store.begin(metadata(index));
+      for (const piece of PIECES) writing.add(piece, () => undefined);
+      writing.finish((error) => expect(error).toBeNull());
+      store.prune((error) => expect(error).toBeNull());
+    }
+    goOn();
+    expect(received).toEqual(metadata(9));
+    store.prune((error) => expect(error).toBeNull());
+    expect([...disk.files.keys()].filter((path) => path.endsWith(".snapshot")).sort()).toEqual([
+      pathOf(disk, 14),
+      pathOf(disk, 20),
+    ]);
+  });
 });
 
 test("what goes bad on the disk after it was checked is not sent to anybody (WAL17)", () => {
