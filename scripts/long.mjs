@@ -13,7 +13,7 @@ const RUNS = {
   crash: {
     files: ["packages/raft/test/sim/crash-points"],
     options: { seeds: "CRASH_SEEDS", "first-seed": "CRASH_FIRST_SEED" },
-    defaults: { CRASH_SEEDS: "5" },
+    defaults: { CRASH_SEEDS: "1" },
   },
   kill: { files: ["packages/quorate/test/proof/kill.test.ts"], options: { kills: "KILLS" }, defaults: { KILLS: "200" } },
 };
