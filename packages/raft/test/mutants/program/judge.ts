@@ -1,7 +1,7 @@
 /** What becomes of one mutant: it does not compile, a tier kills it, or it survives them all. */
 import { join } from "node:path";
 import { type Finished, runCommand } from "./command.js";
-import { PACKAGE } from "./house.js";
+import { PACKAGE, ROOT } from "./house.js";
 import { reachedSources } from "./imports.js";
 import type { Mutant } from "./mutant.js";
 import type { Sandbox } from "./sandbox.js";
@@ -26,8 +26,8 @@ export interface TierRun {
   readonly reached: ReadonlySet<string>;
 }
 
-export function tierRun(tier: Tier, sandbox: Sandbox, seeds: number | null): TierRun {
-  const folder = join(sandbox.folder, PACKAGE);
+export function tierRun(tier: Tier, seeds: number | null): TierRun {
+  const folder = join(ROOT, PACKAGE);
   const entries = tier.entries(folder).map((entry) => join(folder, entry));
   return {
     tier,

@@ -28,28 +28,36 @@ function optionsOrExit(): Options {
   }
 }
 
-/** The correct build passes: otherwise a kill would say nothing. Known from an earlier run of the very same sources, or run now. */
-async function checkCorrectBuild(runs: readonly TierRun[], sandbox: Sandbox, kept: Kept): Promise<boolean> {
-  const compiled = await sandbox.compile();
-  if (compiled.code !== 0) {
-    say(`the correct build does not compile:\n${compiled.output}`);
-    return false;
-  }
-  for (const run of runs) {
-    const name = `${run.tier.name} ${run.seeds}`;
-    if (kept.passed.has(name)) continue;
-    const started = process.hrtime.bigint();
-    const finished = await runTier(run, sandbox);
-    if (finished.code !== 0) {
-      const reason = finished.late ? "it hung" : run.tier.verdict(finished, sandbox).reason;
-      say(`the correct build does not pass the tier ${run.tier.name}: ${reason}`);
-      return false;
+/**
+ * The correct build passes: otherwise a kill would say nothing. Known from an earlier run of the very same sources, or run
+ * now, a tier in each copy at a time.
+ */
+async function checkCorrectBuild(runs: readonly TierRun[], sandboxes: readonly Sandbox[], kept: Kept): Promise<boolean> {
+  const nameOf = ({ tier, seeds }: TierRun): string => `${tier.name} ${seeds}`;
+  const waiting = runs.filter((run) => !kept.passed.has(nameOf(run)));
+  const complaints: string[] = [];
+  const work = async (sandbox: Sandbox): Promise<void> => {
+    if (waiting.length === 0) return;
+    const compiled = await sandbox.compile();
+    if (compiled.code !== 0) complaints.push(`the correct build does not compile:\n${compiled.output}`);
+    while (complaints.length === 0) {
+      const run = waiting.shift();
+      if (run === undefined) return;
+      const started = process.hrtime.bigint();
+      const finished = await runTier(run, sandbox);
+      if (finished.code === 0) {
+        say(`the correct build passes ${run.tier.name} in ${seconds(Number(process.hrtime.bigint() - started) / 1e9)}`);
+        kept.passed.add(nameOf(run));
+      } else {
+        const reason = finished.late ? "it hung" : run.tier.verdict(finished, sandbox).reason;
+        complaints.push(`the correct build does not pass the tier ${run.tier.name}: ${reason}`);
+      }
     }
-    say(`the correct build passes ${run.tier.name} in ${seconds(Number(process.hrtime.bigint() - started) / 1e9)}`);
-    kept.passed.add(name);
-  }
+  };
+  await Promise.all(sandboxes.map(work));
   kept.save();
-  return true;
+  for (const complaint of complaints) say(complaint);
+  return complaints.length === 0;
 }
 
 function seconds(value: number): string {
@@ -76,6 +84,7 @@ async function main(): Promise<boolean> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
       clean();
+      say(`ended by ${signal}; --resume goes on from here`);
       process.exit(130);
     });
   }
@@ -91,10 +100,9 @@ async function run(options: Options, kept: Kept, sandboxes: Sandboxes): Promise<
   const wholeTiers = tiers.length === TIERS.length && seeds === null;
   if (mutants.length < MUTANTS.length) say(`${mutants.length} of ${MUTANTS.length}: ${mutants.map(({ id }) => id).join(", ")}`);
   // All copies now: what is edited in the working place meanwhile is not in them.
-  const first = sandboxes.make();
-  const others = Array.from({ length: Math.min(options.workers, mutants.length) - 1 }, () => sandboxes.make());
-  const runs = tiers.map((tier) => tierRun(tier, first, seeds));
-  if (!(await checkCorrectBuild(runs, first, kept))) {
+  const copies = Array.from({ length: Math.min(options.workers, mutants.length) }, () => sandboxes.make());
+  const runs = tiers.map((tier) => tierRun(tier, seeds));
+  if (!(await checkCorrectBuild(runs, copies, kept))) {
     say("0 passed, 1 failed");
     return false;
   }
@@ -116,7 +124,7 @@ async function run(options: Options, kept: Kept, sandboxes: Sandboxes): Promise<
       }
     }
   };
-  await Promise.all([first, ...others].map(work));
+  await Promise.all(copies.map(work));
   return conclude(options, results, wholeTiers);
 }
 
