@@ -24,7 +24,10 @@ export type RaftErrorCode =
   | "closed"
   /** The node found something it can't go on from (a failed sync, a throw of the state machine …). See `status().failure`. */
   | "failed"
-  /** Committed, and covered by a snapshot that came from the leader before this node applied it: the result is not here. */
+  /**
+   * A snapshot from the leader covered the index before this node applied it: something was committed there, but whether it was
+   * this command can't be told here (the outcome is unknown).
+   */
   | "resultUnavailable"
   /** An option or an argument is not valid; the message names it, its range and the remedy. */
   | "invalidArgument"
