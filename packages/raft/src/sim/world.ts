@@ -104,6 +104,8 @@ export class World<Machine extends StateMachine, State> {
   readonly #told: (text: string) => void;
   #complaint: string | null = null;
   #undecided = false;
+  /** While only these are healed: clients keep to them. */
+  #core: readonly Member<Machine>[] | null = null;
 
   constructor(options: WorldOptions<Machine, State>) {
     const { plan, workload, withoutSync = false, observers = [], told } = options;
@@ -220,12 +222,14 @@ export class World<Machine extends StateMachine, State> {
     const restore = outsiders.map((member) => this.#exclude(member));
     for (const member of core) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(core));
+    this.#core = core;
     if (this.#plan.clients.count > 0) {
       const writes = this.#clients.writes + CALM_WRITES;
       this.#clients.begin();
       this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes);
       this.#clients.pause();
     }
+    this.#core = null;
     for (const back of restore) back();
     for (const member of whole) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole));
@@ -353,7 +357,7 @@ export class World<Machine extends StateMachine, State> {
 
   #contacts(): readonly Contact<Machine>[] {
     const contacts: Contact<Machine>[] = [];
-    for (const { name, life, spoilt } of this.#cluster.members) {
+    for (const { name, life, spoilt } of this.#core ?? this.#cluster.members) {
       if (life === null || !life.opened || life.failed || spoilt !== null) continue;
       contacts.push({ name, host: life.host, isPaused: () => life.clock.isPaused });
     }
