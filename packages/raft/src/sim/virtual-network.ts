@@ -80,6 +80,8 @@ class Endpoint<Note> {
   /** Dialled connections and attempts, by peer and channel. */
   readonly dialled = new Map<string, Connection<Note>>();
   readonly accepted = new Set<Connection<Note>>();
+  /** To be dialled again after a pause, by peer and channel; nothing else dials them meanwhile. */
+  readonly pausing = new Set<string>();
   peers: readonly PeerAddress[] = [];
   alive = true;
   readActivity = false;
@@ -218,15 +220,10 @@ export class VirtualNetwork<Note = never> {
 
   #dial(from: Endpoint<Note>, peer: PeerAddress, channel: Channel): void {
     const key = keyOf(peer.name, channel);
-    if (!from.alive || from.dialled.has(key) || !from.peers.some((each) => each.name === peer.name)) return;
+    if (!from.alive || from.dialled.has(key) || from.pausing.has(key)) return;
     const to = this.#listening.get(peer.address);
-    const again = (reason: string, refused: boolean): void => {
-      this.#later(from, this.#delay(), () => {
-        if (!from.alive) return;
-        from.handler?.closed(peer.name, channel, reason, refused);
-        this.#later(from, REDIAL_MICROS + this.#delay(), () => this.#dial(from, peer, channel));
-      });
-    };
+    const again = (reason: string, refused: boolean): void =>
+      this.#redial(from, peer.name, channel, () => from.handler?.closed(peer.name, channel, reason, refused));
     if (to === undefined || !to.alive) return again("nobody listens there", true);
     if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address)) return again("no answer", false);
     const hello = from.handler?.hello();
@@ -257,6 +254,20 @@ export class VirtualNetwork<Note = never> {
         from.dialled.delete(key);
         again("no answer", false);
       }
+    });
+  }
+
+  /** Says after a while that it is closed, and dials again after a pause, if it is still a peer then. */
+  #redial(from: Endpoint<Note>, peer: string, channel: Channel, closed: () => void): void {
+    const key = keyOf(peer, channel);
+    from.pausing.add(key);
+    this.#later(from, this.#delay(), () => {
+      if (from.alive) closed();
+      this.#later(from, REDIAL_MICROS + this.#delay(), () => {
+        from.pausing.delete(key);
+        const address = from.peers.find((each) => each.name === peer);
+        if (address !== undefined) this.#dial(from, address, channel);
+      });
     });
   }
 
@@ -375,11 +386,8 @@ export class VirtualNetwork<Note = never> {
     if (from.dialled.get(key) !== connection) return;
     from.dialled.delete(key);
     if (!from.alive) return;
-    this.#later(from, this.#delay(), () => {
-      if (!from.alive) return;
+    this.#redial(from, peer, channel, () => {
       if (wasOpen) from.handler?.closed(peer, channel, reason, false);
-      const address = from.peers.find((each) => each.name === peer);
-      if (address !== undefined) this.#later(from, REDIAL_MICROS + this.#delay(), () => this.#dial(from, address, channel));
     });
   }
 

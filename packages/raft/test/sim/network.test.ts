@@ -34,7 +34,11 @@ class Pair {
       hello: () => hello,
       greet: () => null,
       opened: (other, channel) => side.news.push(`opened ${other} ${channel}`),
-      closed: (other, channel) => side.news.push(`closed ${other} ${channel}`),
+      closed: (other, channel) => {
+        side.news.push(`closed ${other} ${channel}`);
+        // What is said to be closed takes nothing more.
+        if (transport.sendNoted(other, channel, Uint8Array.of(0), 0)) side.news.push(`${other} ${channel} is open all the same`);
+      },
       received: (_hello, _channel, payload) => side.received.push(payload[0] ?? -1),
       warning: () => undefined,
       failed: () => undefined,
@@ -162,4 +166,21 @@ test("a timer fires once, also when its clock jumps while it waits for a paused 
   clock.resume();
   scheduler.runUntil(() => false, 2000);
   expect(fired).toBe(1);
+});
+
+test("peers named again and again do not dial a second time: what is said of a connection is said in turn", () => {
+  const pair = new Pair({ delayLow: 1000, delayHigh: 20_000 });
+  for (let round = 0; round < 40; round += 1) {
+    const mends = [pair.network.cut("a:1", "b:1"), pair.network.cut("b:1", "a:1")];
+    pair.network.reset("a:1", "b:1");
+    for (let tick = 0; tick < 100; tick += 1) {
+      if (tick === round) for (const mend of mends) mend();
+      pair.a.transport.setPeers([{ name: "b", address: "b:1" }]);
+      pair.run(5000);
+    }
+  }
+  pair.run(5_000_000);
+  expect(pair.a.news.filter((line) => line === "opened b main").length).toBeGreaterThan(20);
+  expect(pair.a.news).not.toContain("b main is open all the same");
+  expect(pair.a.transport.sendNoted("b", "main", Uint8Array.of(1), 1)).toBe(true);
 });
