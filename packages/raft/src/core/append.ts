@@ -9,6 +9,7 @@ import { invariant } from "./invariants.js";
 import type { ProposeRequest } from "./message.js";
 import { send } from "./outbox.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
+import { followConfiguration } from "./targets.js";
 import type { Entry, EntryType, Index, MemberId, Term } from "./types.js";
 
 /** Appends in the current term; they are persisted and sent with the next `take`. Returns the first one's index. */
@@ -69,6 +70,7 @@ export function announceConfiguration(state: RaftState): void {
   const { index, configuration } = latestConfiguration(state);
   const { voters, votersOutgoing, learners } = configuration;
   emit(state, { type: "configurationChanged", index, voters, votersOutgoing, learners });
+  followConfiguration(state);
 }
 
 export type ProposeRefusal = "notLeader" | "overloaded" | "tooLarge";

@@ -9,7 +9,6 @@ import { appendAsLeader } from "./append.js";
 import { invariant } from "./invariants.js";
 import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse } from "./message.js";
 import { send } from "./outbox.js";
-import { newProgress } from "./progress.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
 import {
   becomeFollower,
@@ -21,6 +20,7 @@ import {
   setRole,
 } from "./role.js";
 import { configurationOf, emit, type RaftState } from "./state.js";
+import { newTargets } from "./targets.js";
 import { EMPTY_BYTES, type MemberId } from "./types.js";
 
 /** The election timer ran out. */
@@ -104,17 +104,13 @@ function becomeLeader(state: RaftState): void {
   noteLeaderOfTerm(state, state.id);
   setRole(state, "leader", "a quorum voted for it");
   setLeader(state, state.id);
-  const progress = new Map(
-    replicationTargets(configurationOf(state))
-      .filter((id) => id !== state.id)
-      .map((id) => [id, newProgress(id, state.log.lastIndex, state.now)]),
-  );
   state.leadership = {
-    progress,
+    progress: newTargets(state),
     firstIndexOfTerm: state.log.lastIndex + 1,
     reads: [],
     uncommittedBytes: 0,
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
+    recount: false,
   };
   state.receiving = null;
   // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.
@@ -149,9 +145,17 @@ function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" 
   return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
 }
 
+/**
+ * Nobody has told it who the members are: an empty directory votes for nobody. Any other votes also for a candidate that its
+ * own configuration does not list (dissertation section 4.1).
+ */
+function hasNoConfiguration(state: RaftState): boolean {
+  return configurationOf(state).voters.length === 0;
+}
+
 /** Changes nothing here: no term, no vote, no timer. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
-  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "logNotUpToDate"): void => {
+  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "noConfiguration" | "logNotUpToDate"): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
     respond(false);
   };
@@ -166,6 +170,7 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
   if (message.proposedTerm <= state.currentTerm) return refuse("staleTerm");
   const disturbing = refusalToDisturb(state, from);
   if (disturbing !== null) return refuse(disturbing);
+  if (hasNoConfiguration(state)) return refuse("noConfiguration");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
   respond(true);
 }
@@ -191,11 +196,12 @@ export function ignoresRequestVote(state: RaftState, from: MemberId, message: Re
 
 /** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
 export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
-  const refuse = (reason: "staleTerm" | "votedForOther" | "logNotUpToDate"): void => {
+  const refuse = (reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate"): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
     send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
   };
   if (message.term < state.currentTerm) return refuse("staleTerm");
+  if (hasNoConfiguration(state)) return refuse("noConfiguration");
   // Asked again by the one we voted for: the first answer was lost, so it is given again.
   if (state.votedFor !== null && state.votedFor !== from) return refuse("votedForOther");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");

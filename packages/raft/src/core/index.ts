@@ -8,6 +8,7 @@ export * from "./event.js";
 export { TABLE } from "./handlers.js";
 export { InvariantViolation } from "./invariants.js";
 export { RaftLog } from "./log.js";
+export type { MembershipChange, MembershipOutcome, MembershipRefusal } from "./membership.js";
 export * from "./message.js";
 export { checkOptions, DEFAULT_OPTIONS, type RaftOptions } from "./options.js";
 export * from "./output.js";

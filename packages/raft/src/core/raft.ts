@@ -7,13 +7,21 @@
  */
 import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
 import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
-import type { Configuration } from "./configuration.js";
+import type { Configuration, MemberRecord } from "./configuration.js";
 import { checkQuorum, countOwnVote, onElectionTimeout } from "./election.js";
 import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
 import { InvariantViolation } from "./invariants.js";
 import { RaftLog } from "./log.js";
+import {
+  announceCommitted,
+  changeMembership,
+  type MembershipChange,
+  type MembershipOutcome,
+  reachable,
+  settleMembership,
+} from "./membership.js";
 import type { Message } from "./message.js";
 import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
@@ -32,7 +40,7 @@ import {
   snapshotRejected,
   snapshotTaken,
 } from "./snapshot.js";
-import { type ConfigurationAt, configurationOf, type Effects, emit, type RaftState } from "./state.js";
+import { type ConfigurationAt, configurationOf, type Effects, emit, latestConfiguration, type RaftState } from "./state.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
 /** What a server starts from: everything a disk gave back. */
@@ -104,6 +112,14 @@ export class Raft {
     return (
       this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader"
     );
+  }
+
+  /**
+   * Changes the members, if this server leads. In force at once, committed later: watch configurationCommitted. A change with
+   * new voters goes on by itself until they vote. `expectedIndex`: only if the newest configuration is the one at that index.
+   */
+  changeMembership(now: Micros, change: MembershipChange, expectedIndex: Index | null = null): MembershipOutcome {
+    return this.#enter(now, (state) => changeMembership(state, change, expectedIndex)) ?? { refusal: "notLeader" };
   }
 
   /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
@@ -275,6 +291,14 @@ export class Raft {
   get configuration(): Configuration {
     return configurationOf(this.#state);
   }
+  /** The index of the entry that made the configuration in force. */
+  get configurationIndex(): Index {
+    return latestConfiguration(this.#state).index;
+  }
+  /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
+  get reachable(): readonly MemberRecord[] {
+    return reachable(this.#state);
+  }
   /** The configuration in force at `index`, which a snapshot at that index must carry. */
   configurationAt(index: Index): ConfigurationAt {
     return configurationAt(this.#state, index);
@@ -358,6 +382,7 @@ function noEffects(): Effects {
 
 /** What a turn leaves to be done, in the order of what follows from what. */
 function gather(state: RaftState): { readonly persist: PersistBatch | null; readonly committed: readonly Entry[] } {
+  settleMembership(state);
   if (startReadRound(state)) {
     broadcastHeartbeat(state);
     confirmReads(state);
@@ -368,6 +393,7 @@ function gather(state: RaftState): { readonly persist: PersistBatch | null; read
   }
   const persist = takeBatch(state);
   const committed = takeCommitted(state);
+  announceCommitted(state);
   checkIndexes(state);
   return { persist, committed };
 }
@@ -400,6 +426,9 @@ function createState(start: RaftStart): RaftState {
   const { hardState, snapshot } = start;
   const log = new RaftLog(start.logStart, start.entries);
   const options = checkOptions(start.options ?? {});
+  const configurations = configurationsIn(start);
+  // Everything in a snapshot is committed; the hint is only believed as far as the log reaches.
+  const commitIndex = Math.max(snapshot.lastIncludedIndex, Math.min(hardState.commitIndex, log.lastIndex));
   const state: RaftState = {
     id: start.id,
     options,
@@ -407,8 +436,7 @@ function createState(start: RaftStart): RaftState {
     currentTerm: hardState.currentTerm,
     votedFor: hardState.votedFor,
     log,
-    // Everything in a snapshot is committed; the hint is only believed as far as the log reaches.
-    commitIndex: Math.max(snapshot.lastIncludedIndex, Math.min(hardState.commitIndex, log.lastIndex)),
+    commitIndex,
     lastApplied: snapshot.lastIncludedIndex,
     deliveredIndex: snapshot.lastIncludedIndex,
     unappliedBytes: 0,
@@ -417,7 +445,9 @@ function createState(start: RaftStart): RaftState {
     leaderOfTerm: null,
     campaign: null,
     leadership: null,
-    configurations: configurationsIn(start),
+    configurations,
+    committedConfigurationIndex: configurations.findLast(({ index }) => index <= commitIndex)?.index ?? 0,
+    removedAt: null,
     snapshot,
     receiving: null,
     forwardedReads: new Set(),

@@ -41,7 +41,7 @@ export interface PendingRead {
 /** What only a leader has (Figure 2: reinitialised after election). */
 export interface Leadership {
   /** nextIndex, matchIndex and the rest, for every other member; sorted by id. */
-  readonly progress: Map<MemberId, Progress>;
+  progress: ReadonlyMap<MemberId, Progress>;
   /** The index of this term's no-op: nothing of this term is before it. */
   readonly firstIndexOfTerm: Index;
   readonly reads: PendingRead[];
@@ -49,6 +49,8 @@ export interface Leadership {
   uncommittedBytes: number;
   /** When to look whether a quorum still answers. */
   quorumCheckAt: Micros;
+  /** The configuration changed: what a quorum has reached must be counted anew. */
+  recount: boolean;
 }
 
 /** A snapshot that a leader is sending us. */
@@ -96,6 +98,10 @@ export interface RaftState {
 
   /** Newest last; never empty. The first is the newest one that is compacted away or founding. */
   configurations: ConfigurationAt[];
+  /** The newest configuration that was announced as committed. */
+  committedConfigurationIndex: Index;
+  /** A committed configuration has left this member out, and the driver was not told yet. */
+  removedAt: Index | null;
   /** The newest snapshot on this node's disk; index 0: none. */
   snapshot: SnapshotMetadata;
   receiving: Receiving | null;

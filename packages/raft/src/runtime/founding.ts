@@ -97,5 +97,5 @@ export function foundingConfiguration(founders: readonly Founder[], records: rea
     members.push({ id: memberId(name, record.incarnation), name, address });
   }
   members.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases: false };
+  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases: false, staged: null };
 }

@@ -1,0 +1,287 @@
+/**
+ * Changes of the members (Raft section 6; dissertation chapter 4). Joint consensus is the only path by which voters change,
+ * for one member as for all of them: C_old,new, in which every decision needs both majorities, then C_new by itself.
+ *
+ * New voters begin as learners. What was asked for is *staged* in the configuration until they have caught up (in rounds,
+ * dissertation section 4.2.1); then the whole change becomes joint at once. All of that is in the log, so a change goes on
+ * over changes of the leader: whoever leads takes the next step when the last one is committed.
+ *
+ * A change is refused until an entry of this term is committed, while another one is not finished, while leadership moves,
+ * and when the configuration is not the one that the asker saw. Each refusal has its own name.
+ */
+import { appendAsLeader } from "./append.js";
+import { advanceCommit } from "./commit.js";
+import type { Configuration, MemberRecord, StagedChange } from "./configuration.js";
+import { encodeConfiguration, MAX_MEMBERS } from "./configuration-codec.js";
+import type { Progress } from "./progress.js";
+import { isJoint, isVoter } from "./quorum.js";
+import { confirmReads } from "./read.js";
+import { replicate } from "./replication.js";
+import { becomeFollower } from "./role.js";
+import { emit, latestConfiguration, type RaftState } from "./state.js";
+import type { Index, MemberId, Term } from "./types.js";
+
+/** A change that was staged goes on until it is done, or cancelled. */
+export type MembershipChange =
+  | {
+      readonly kind: "members";
+      /** New voters: learners until they have caught up. */
+      readonly add: readonly MemberRecord[];
+      /** New learners that stay learners. */
+      readonly addLearners: readonly MemberRecord[];
+      /** Learners that are to vote. */
+      readonly promote: readonly MemberId[];
+      /** Voters that are to be learners. */
+      readonly demote: readonly MemberId[];
+      readonly remove: readonly MemberId[];
+    }
+  /** Takes back what is staged. Members that were added for it stay, as learners. */
+  | { readonly kind: "cancel" }
+  /** A learner that was listed before its data directory existed is known by its real id from now on. */
+  | { readonly kind: "identify"; readonly from: MemberId; readonly to: MemberId }
+  | { readonly kind: "readdress"; readonly id: MemberId; readonly address: string }
+  /** Whether leaders may answer reads from a lease. */
+  | { readonly kind: "leases"; readonly on: boolean };
+
+export type MembershipRefusal =
+  | "notLeader"
+  /** No entry of this term is committed yet: the leader can't know which configuration is (dissertation, the 2015 bug). */
+  | "termNotCommitted"
+  /** The last change is not committed, or joint, or waits for its new voters. */
+  | "changePending"
+  /** Leadership is on its way to another member. */
+  | "transferring"
+  /** The configuration is not the one at `expectedIndex` any more. */
+  | "configurationMoved"
+  | "unknownMember"
+  | "alreadyMember"
+  /** A member is named twice in one change. */
+  | "memberTwice"
+  | "noVoterLeft"
+  | "tooManyMembers"
+  | "nothingToDo";
+
+export type MembershipOutcome = { readonly index: Index; readonly term: Term } | { readonly refusal: MembershipRefusal };
+
+/** How many election timeouts a leader goes on telling a removed member that it was removed. */
+const FAREWELL_TIMEOUTS = 10;
+
+/** Appends a change, which is in force at once (dissertation section 4.1), or says why not. */
+export function changeMembership(state: RaftState, change: MembershipChange, expectedIndex: Index | null): MembershipOutcome {
+  const { leadership } = state;
+  if (state.role !== "leader" || leadership === null) return { refusal: "notLeader" };
+  const latest = latestConfiguration(state);
+  if (state.commitIndex < leadership.firstIndexOfTerm) return { refusal: "termNotCommitted" };
+  if (latest.index > state.commitIndex || isJoint(latest.configuration)) return { refusal: "changePending" };
+  if (expectedIndex !== null && expectedIndex !== latest.index) return { refusal: "configurationMoved" };
+  const next = changed(latest.configuration, change);
+  return typeof next === "string" ? { refusal: next } : { index: appendConfiguration(state, next), term: state.currentTerm };
+}
+
+function appendConfiguration(state: RaftState, configuration: Configuration): Index {
+  return appendAsLeader(state, [{ type: "configuration", data: encodeConfiguration(configuration) }]);
+}
+
+// ---- What follows from what: pure ----
+
+/** The configuration that a change asks for first: staged, joint, or (where no voter changes) the thing itself. */
+export function changed(now: Configuration, change: MembershipChange): Configuration | MembershipRefusal {
+  switch (change.kind) {
+    case "members":
+      return now.staged === null ? withMembers(now, change) : "changePending";
+    case "cancel":
+      return now.staged === null ? "nothingToDo" : { ...now, staged: null };
+    case "identify":
+      return identified(now, change.from, change.to);
+    case "readdress": {
+      const member = now.members.find(({ id }) => id === change.id);
+      if (member === undefined) return "unknownMember";
+      if (member.address === change.address) return "nothingToDo";
+      const members = now.members.map((each) => (each === member ? { ...each, address: change.address } : each));
+      return { ...now, members };
+    }
+    case "leases":
+      return now.leases === change.on ? "nothingToDo" : { ...now, leases: change.on };
+  }
+}
+
+type MembersChange = Extract<MembershipChange, { readonly kind: "members" }>;
+
+function withMembers(now: Configuration, change: MembersChange): Configuration | MembershipRefusal {
+  const { add, addLearners, promote, demote, remove } = change;
+  const added = [...add, ...addLearners];
+  const named = [...added.map(({ id }) => id), ...promote, ...demote, ...remove];
+  if (named.length === 0) return "nothingToDo";
+  if (new Set(named).size < named.length) return "memberTwice";
+  const names = new Set(now.members.map(({ name }) => name));
+  for (const { id, name } of added) {
+    if (names.has(name) || now.members.some((member) => member.id === id)) return "alreadyMember";
+    names.add(name);
+  }
+  for (const id of [...promote, ...demote, ...remove])
+    if (!now.members.some((member) => member.id === id)) return "unknownMember";
+  if (promote.some((id) => now.voters.includes(id)) || demote.some((id) => !now.voters.includes(id))) return "nothingToDo";
+
+  const leaving = remove.filter((id) => now.voters.includes(id));
+  const learnersGone = remove.filter((id) => !now.voters.includes(id));
+  const learners = sorted([...without(now.learners, learnersGone), ...added.map(({ id }) => id)]);
+  const members = sortedMembers([...now.members.filter(({ id }) => !learnersGone.includes(id)), ...added]);
+  if (members.length > MAX_MEMBERS) return "tooManyMembers";
+  const toPromote = sorted([...promote, ...add.map(({ id }) => id)]);
+  if (now.voters.length + toPromote.length <= leaving.length + demote.length) return "noVoterLeft";
+  const staged: StagedChange = { promote: toPromote, remove: sorted(leaving), demote: sorted(demote) };
+  const base = { ...now, learners, members, staged: null };
+  if (toPromote.length > 0) return { ...base, staged };
+  return leaving.length + demote.length > 0 ? joint(base, staged) : base;
+}
+
+function identified(now: Configuration, from: MemberId, to: MemberId): Configuration | MembershipRefusal {
+  const member = now.members.find(({ id }) => id === from);
+  if (member === undefined || !now.learners.includes(from)) return "unknownMember";
+  if (now.members.some(({ id }) => id === to)) return "alreadyMember";
+  const renamed = (ids: readonly MemberId[]): readonly MemberId[] => sorted(ids.map((id) => (id === from ? to : id)));
+  return {
+    ...now,
+    learners: renamed(now.learners),
+    members: sortedMembers(now.members.map((each) => (each === member ? { ...each, id: to } : each))),
+    staged: now.staged === null ? null : { ...now.staged, promote: renamed(now.staged.promote) },
+  };
+}
+
+/** C_old,new: the new voters beside all of the old ones (Raft section 6). Who leaves is a member until C_new. */
+export function joint(now: Configuration, { promote, remove, demote }: StagedChange): Configuration {
+  return {
+    ...now,
+    voters: sorted([...without(now.voters, [...remove, ...demote]), ...promote]),
+    votersOutgoing: now.voters,
+    learners: sorted([...without(now.learners, promote), ...demote]),
+    staged: null,
+  };
+}
+
+/** C_new: the old voters decide nothing any more, and whoever is neither voter nor learner is no member. */
+export function leftJoint(now: Configuration): Configuration {
+  const stay = new Set([...now.voters, ...now.learners]);
+  return { ...now, votersOutgoing: [], members: now.members.filter(({ id }) => stay.has(id)) };
+}
+
+const sorted = (ids: readonly MemberId[]): readonly MemberId[] => [...ids].sort();
+const without = (ids: readonly MemberId[], gone: readonly MemberId[]): readonly MemberId[] =>
+  ids.filter((id) => !gone.includes(id));
+const sortedMembers = (members: readonly MemberRecord[]): readonly MemberRecord[] =>
+  [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+
+// ---- The leader's part: carrying a change on ----
+
+/** Called once a turn: whatever step of a change is due is taken. */
+export function settleMembership(state: RaftState): void {
+  const { leadership } = state;
+  if (leadership === null) return;
+  if (leadership.recount) {
+    leadership.recount = false;
+    advanceCommit(state);
+    confirmReads(state);
+  }
+  dropDeparted(state);
+  const { index, configuration } = latestConfiguration(state);
+  // Nothing follows from a configuration that is not committed, or may not be (pitfalls, rule 27).
+  if (index > state.commitIndex || state.commitIndex < leadership.firstIndexOfTerm) return;
+  if (isJoint(configuration)) {
+    appendConfiguration(state, leftJoint(configuration));
+  } else if (!isVoter(configuration, state.id)) {
+    giveWay(state);
+  } else if (configuration.staged !== null && haveCaughtUp(state, configuration.staged)) {
+    appendConfiguration(state, joint(configuration, configuration.staged));
+  }
+}
+
+/** It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). */
+function giveWay(state: RaftState): void {
+  replicate(state);
+  becomeFollower(state, state.currentTerm, null, "it is no voter any more");
+}
+
+/** Who left was told so (it answered after it was sent the commit of its leaving), or could not be told for long enough. */
+function dropDeparted(state: RaftState): void {
+  const { leadership, options } = state;
+  if (leadership === null) return;
+  for (const [id, { farewell, matchIndex, sentCommit, lastContact }] of leadership.progress) {
+    if (farewell === null) continue;
+    if (farewell.toldAt === null && matchIndex >= farewell.index && sentCommit >= farewell.index) farewell.toldAt = state.now;
+    const told = farewell.toldAt !== null && lastContact > farewell.toldAt;
+    if (!told && state.now - farewell.since < FAREWELL_TIMEOUTS * options.electionTimeoutMicros) continue;
+    leadership.progress = new Map([...leadership.progress].filter(([other]) => other !== id));
+    emit(state, { type: "farewellEnded", peer: id, told });
+  }
+}
+
+/**
+ * Catch-up in rounds: a round is as many entries as the log had when it began. A learner is close enough once a round took
+ * it less than an election timeout, so that the entries which came meanwhile do not hold up a commit for longer than a change
+ * of the leader would.
+ */
+function haveCaughtUp(state: RaftState, { promote }: StagedChange): boolean {
+  let all = true;
+  for (const id of promote) {
+    const progress = state.leadership?.progress.get(id);
+    if (progress === undefined || !hasCaughtUp(state, progress)) all = false;
+  }
+  return all;
+}
+
+function hasCaughtUp(state: RaftState, progress: Progress): boolean {
+  const { electionTimeoutMicros } = state.options;
+  const { lastIndex } = state.log;
+  const { catchUp } = progress;
+  const silent = state.now - progress.lastContact >= electionTimeoutMicros;
+  if (catchUp === null || (silent && catchUp.done)) {
+    progress.catchUp = { round: catchUp?.round ?? 1, target: lastIndex, since: state.now, done: false };
+    return false;
+  }
+  if (catchUp.done || progress.matchIndex < catchUp.target) return catchUp.done;
+  const tookMicros = state.now - catchUp.since;
+  const done = tookMicros < electionTimeoutMicros;
+  const { round, target } = catchUp;
+  emit(state, { type: "catchUpRound", peer: progress.id, round, target, tookMicros, done });
+  progress.catchUp = done ? { ...catchUp, done } : { round: round + 1, target: lastIndex, since: state.now, done: false };
+  return done;
+}
+
+// ---- Every member's part ----
+
+/**
+ * Called once a turn: says which configuration is committed, and whether that leaves this member out. A leader that was left
+ * out leads until it has given way, and only then is told.
+ */
+export function announceCommitted(state: RaftState): void {
+  noteCommitted(state);
+  if (state.removedAt === null || state.role === "leader") return;
+  emit(state, { type: "memberRemoved", index: state.removedAt });
+  state.removedAt = null;
+}
+
+function noteCommitted(state: RaftState): void {
+  const { configurations } = state;
+  const at = configurations.findLastIndex(({ index }) => index <= state.commitIndex);
+  const committed = configurations[at];
+  if (committed === undefined || committed.index <= state.committedConfigurationIndex) return;
+  state.committedConfigurationIndex = committed.index;
+  emit(state, { type: "configurationCommitted", index: committed.index });
+  const lists = ({ configuration }: { readonly configuration: Configuration }): boolean =>
+    configuration.members.some(({ id }) => id === state.id);
+  if (!configurations.slice(at).some(lists) && configurations.slice(0, at).some(lists)) state.removedAt = committed.index;
+}
+
+/** Who must be reached: the members, those that are members until a change is committed, and those that are told they left. */
+export function reachable(state: RaftState): readonly MemberRecord[] {
+  const found = new Map<MemberId, MemberRecord>();
+  const committed = state.configurations.findLastIndex(({ index }) => index <= state.commitIndex);
+  for (const { configuration } of state.configurations.slice(Math.max(0, committed)))
+    for (const member of configuration.members) found.set(member.id, member);
+  for (const { id, farewell } of state.leadership?.progress.values() ?? []) {
+    if (farewell === null) continue;
+    const record = state.configurations.flatMap(({ configuration }) => configuration.members).find((each) => each.id === id);
+    if (record !== undefined) found.set(id, record);
+  }
+  return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
