@@ -27,11 +27,20 @@ import { EMPTY_BYTES, type MemberId } from "./types.js";
 export function onElectionTimeout(state: RaftState): void {
   emit(state, { type: "electionTimeout", term: state.currentTerm });
   setLeader(state, null);
-  if (!isVoter(configurationOf(state), state.id)) {
+  if (!mayCampaign(state)) {
     resetElectionTimer(state);
     return;
   }
   startPreVote(state, "election timeout");
+}
+
+/**
+ * A voter may; and so may one that votes no more by a configuration which is not known to be committed: it may hold the only
+ * copy of what the others need (dissertation section 4.2.2). It counts its own vote only where it is a voter (quorum.ts).
+ */
+export function mayCampaign({ configurations, commitIndex, id }: RaftState): boolean {
+  const committed = configurations.findLastIndex(({ index }) => index <= commitIndex);
+  return configurations.slice(Math.max(0, committed)).some(({ configuration }) => isVoter(configuration, id));
 }
 
 /** Asks whether an election could be won, before disturbing anyone with a new term. */

@@ -8,7 +8,7 @@
 import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
 import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
 import type { Configuration, MemberRecord } from "./configuration.js";
-import { checkQuorum, countOwnVote, onElectionTimeout } from "./election.js";
+import { checkQuorum, countOwnVote, mayCampaign, onElectionTimeout } from "./election.js";
 import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
@@ -27,7 +27,6 @@ import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
 import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.js";
 import type { Progress } from "./progress.js";
-import { isVoter } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
@@ -143,8 +142,7 @@ export class Raft {
   /** Campaigns without waiting for the timer, if this server is a voter that follows nobody. */
   campaign(now: Micros): void {
     this.#enter(now, (state) => {
-      if (state.role === "follower" && state.leaderId === null && isVoter(configurationOf(state), state.id))
-        onElectionTimeout(state);
+      if (state.role === "follower" && state.leaderId === null && mayCampaign(state)) onElectionTimeout(state);
     });
   }
 
