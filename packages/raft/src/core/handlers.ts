@@ -13,7 +13,8 @@ import {
 } from "./election.js";
 import type { IgnoreReason } from "./event.js";
 import { handleHeartbeat, handleHeartbeatResponse } from "./heartbeat.js";
-import type { Message, MessageType, ProposeRequest, ProposeResponse } from "./message.js";
+import { handleChangeRequest, refuseChange } from "./membership.js";
+import type { ChangeRequest, ChangeResponse, Message, MessageType, ProposeRequest, ProposeResponse } from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { handleReadIndexRequest, handleReadIndexResponse, refuseRead } from "./read.js";
@@ -49,9 +50,11 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
   };
 }
 
-/** Commands handed on: whatever is to be done with them is done once. */
-function onFirstArrival(handle: Cell<"ProposeRequest">): Cell<"ProposeRequest"> {
-  return (state, from, message) => {
+/** Commands and changes handed on: whatever is to be done with them is done once. */
+function onFirstArrival<M extends ProposeRequest | ChangeRequest>(
+  handle: (state: RaftState, from: MemberId, message: M) => void,
+) {
+  return (state: RaftState, from: MemberId, message: M): void => {
     if (isFirstArrival(state.arrivals, from, message.requestId)) handle(state, from, message);
     else ignore(state, from, message, "repeated");
   };
@@ -73,6 +76,10 @@ function passToDriver(state: RaftState, _from: MemberId, message: ProposeRespons
   state.effects.proposeResponses.push(message);
 }
 
+function passChangeToDriver(state: RaftState, _from: MemberId, message: ChangeResponse): void {
+  state.effects.changeResponses.push(message);
+}
+
 /** Messages that every role that is not leading treats alike; each row adds its own answers to its own questions. */
 const notLeading = {
   RequestPreVote: handleRequestPreVote,
@@ -87,6 +94,8 @@ const notLeading = {
   ReadIndexResponse: handleReadIndexResponse,
   ProposeRequest: onFirstArrival(refuseProposal),
   ProposeResponse: passToDriver,
+  ChangeRequest: onFirstArrival((state, from, message: ChangeRequest) => refuseChange(state, from, message)),
+  ChangeResponse: passChangeToDriver,
 } satisfies Partial<Row>;
 
 export const TABLE: { readonly [R in Role]: Row } = {
@@ -109,6 +118,8 @@ export const TABLE: { readonly [R in Role]: Row } = {
     ReadIndexResponse: notAsked,
     ProposeRequest: onFirstArrival(handleProposeRequest),
     ProposeResponse: passToDriver,
+    ChangeRequest: onFirstArrival(handleChangeRequest),
+    ChangeResponse: passChangeToDriver,
   },
 };
 
@@ -138,6 +149,8 @@ function takeHigherTerm(state: RaftState, from: MemberId, message: Message): boo
     case "ReadIndexResponse":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "ChangeRequest":
+    case "ChangeResponse":
       return true;
     default:
       becomeFollower(state, message.term, null, "a higher term was heard");
@@ -182,6 +195,8 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
     case "ReadIndexRequest":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "ChangeRequest":
+    case "ChangeResponse":
       return false;
     default:
       break;

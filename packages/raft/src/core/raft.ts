@@ -14,14 +14,8 @@ import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
 import { InvariantViolation } from "./invariants.js";
 import { RaftLog } from "./log.js";
-import {
-  announceCommitted,
-  changeMembership,
-  type MembershipChange,
-  type MembershipOutcome,
-  reachable,
-  settleMembership,
-} from "./membership.js";
+import { announceCommitted, changeMembership, type MembershipOutcome, reachable, settleMembership } from "./membership.js";
+import type { MembershipChange } from "./membership-change.js";
 import type { Message } from "./message.js";
 import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
@@ -119,6 +113,17 @@ export class Raft {
    */
   changeMembership(now: Micros, change: MembershipChange, expectedIndex: Index | null = null): MembershipOutcome {
     return this.#enter(now, (state) => changeMembership(state, change, expectedIndex)) ?? { refusal: "notLeader" };
+  }
+
+  /** Hands a change to the leader. False: none is known, nothing was sent. The answer comes in `changeResponses`. */
+  forwardChange(now: Micros, requestId: number, change: MembershipChange, expectedIndex: Index | null): boolean {
+    return (
+      this.#enter(now, (state) => {
+        if (state.leaderId === null || state.leaderId === state.id) return false;
+        send(state, state.leaderId, { type: "ChangeRequest", term: state.currentTerm, requestId, change, expectedIndex });
+        return true;
+      }) ?? false
+    );
   }
 
   /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
@@ -238,6 +243,7 @@ export class Raft {
       readsReady: effects.readsReady,
       readsFailed: effects.readsFailed,
       proposeResponses: effects.proposeResponses,
+      changeResponses: effects.changeResponses,
       snapshotReads: effects.snapshotReads,
       snapshotWrites: effects.snapshotWrites,
       events: effects.events,
@@ -293,6 +299,10 @@ export class Raft {
   get configurationIndex(): Index {
     return latestConfiguration(this.#state).index;
   }
+  /** Whether a configuration that this log still knows lists this server. */
+  get wasMember(): boolean {
+    return this.#state.configurations.some(({ configuration }) => configuration.members.some(({ id }) => id === this.#state.id));
+  }
   /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
   get reachable(): readonly MemberRecord[] {
     return reachable(this.#state);
@@ -326,6 +336,7 @@ export class Raft {
       effects.readsReady.length > 0 ||
       effects.readsFailed.length > 0 ||
       effects.proposeResponses.length > 0 ||
+      effects.changeResponses.length > 0 ||
       effects.snapshotReads.length > 0 ||
       effects.snapshotWrites.length > 0 ||
       (Math.min(this.#state.commitIndex, log.durableIndex) > this.#state.deliveredIndex && this.#state.unappliedBytes === 0)
@@ -360,6 +371,7 @@ const EMPTY_OUTPUT: Output = {
   readsReady: [],
   readsFailed: [],
   proposeResponses: [],
+  changeResponses: [],
   snapshotReads: [],
   snapshotWrites: [],
   events: [],
@@ -372,6 +384,7 @@ function noEffects(): Effects {
     readsReady: [],
     readsFailed: [],
     proposeResponses: [],
+    changeResponses: [],
     snapshotReads: [],
     snapshotWrites: [],
     replicate: false,

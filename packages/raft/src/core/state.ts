@@ -8,7 +8,7 @@ import type { Arrivals } from "./arrivals.js";
 import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
 import type { RaftLog } from "./log.js";
-import type { ProposeResponse } from "./message.js";
+import type { ChangeResponse, ProposeResponse } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "./output.js";
@@ -151,6 +151,7 @@ export interface Effects {
   readsReady: { readonly id: number; readonly index: Index }[];
   readsFailed: number[];
   proposeResponses: ProposeResponse[];
+  changeResponses: ChangeResponse[];
   snapshotReads: SnapshotReadRequest[];
   snapshotWrites: SnapshotWriteRequest[];
   /** Peers that may have something to send to. */

@@ -19,25 +19,34 @@ export interface Proposal {
   next: Proposal | null;
 }
 
+/** After these the same node gives no other answer. */
+const FINAL: ReadonlySet<string> = new Set(["tooLarge", "closed", "failed"]);
+/** Handed to a leader, in one request. */
+interface Forwarded {
+  readonly proposals: Proposal[];
+  /** Which leader, and in which term. */
+  readonly leadership: string;
+}
+
 const EMPTY = new Uint8Array(0);
 
 export function notExecuted(
-  code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed",
+  code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed" | "removed",
   message: string,
   leader: LeaderHint | null = null,
 ): RaftError {
-  const retry = code === "tooLarge" || code === "closed" || code === "failed" ? (leader === null ? "never" : "elsewhere") : "now";
+  const retry = code === "removed" ? "elsewhere" : FINAL.has(code) ? (leader === null ? "never" : "elsewhere") : "now";
   return new RaftError(code, message, { outcome: "not-executed", retry, leader });
 }
 
 export function unknownOutcome(
-  code: "timeout" | "aborted" | "closed" | "failed" | "leadershipLost",
+  code: "timeout" | "aborted" | "closed" | "failed" | "removed" | "leadershipLost",
   message: string,
   leader: LeaderHint | null = null,
 ): RaftError {
   return new RaftError(code, message, {
     outcome: "unknown",
-    retry: code === "closed" || code === "failed" ? "elsewhere" : "now",
+    retry: code === "closed" || code === "failed" || code === "removed" ? "elsewhere" : "now",
     leader,
   });
 }
@@ -45,7 +54,7 @@ export function unknownOutcome(
 export class Proposals {
   /** Not handed to anybody yet. */
   #waiting: Proposal[] = [];
-  readonly #forwarded = new Map<number, Proposal[]>();
+  readonly #forwarded = new Map<number, Forwarded>();
   readonly #placed = new Map<Index, Proposal>();
   #count = 0;
   #bytes = 0;
@@ -95,14 +104,14 @@ export class Proposals {
     this.#waiting = [...proposals, ...this.#waiting];
   }
 
-  forwarded(requestId: number, proposals: Proposal[]): void {
+  forwarded(requestId: number, proposals: Proposal[], leadership: string): void {
     for (const proposal of proposals) proposal.state = "forwarded";
-    this.#forwarded.set(requestId, proposals);
+    this.#forwarded.set(requestId, { proposals, leadership });
   }
 
   /** The proposals of a request that was handed on; forgets the request. */
   takeForwarded(requestId: number): Proposal[] {
-    const proposals = this.#forwarded.get(requestId) ?? [];
+    const proposals = this.#forwarded.get(requestId)?.proposals ?? [];
     this.#forwarded.delete(requestId);
     return proposals;
   }
@@ -157,9 +166,14 @@ export class Proposals {
     }
   }
 
-  /** The leader is gone: what was handed to it, and never placed, may or may not be in its log. */
-  leaderLost(): void {
-    for (const proposals of this.#forwarded.values()) {
+  /**
+   * Another leads, or nobody: what was handed to the one before, and never placed, may or may not be in its log. What was handed
+   * to `leadership`, the present leader in its present term, goes on.
+   */
+  leaderLost(leadership: string): void {
+    for (const [requestId, { proposals, leadership: askedOf }] of this.#forwarded) {
+      if (askedOf === leadership) continue;
+      this.#forwarded.delete(requestId);
       for (const proposal of proposals)
         this.#settle(
           proposal,
@@ -167,7 +181,6 @@ export class Proposals {
           null,
         );
     }
-    this.#forwarded.clear();
   }
 
   refuse(proposals: readonly Proposal[], error: RaftError): void {
@@ -198,13 +211,13 @@ export class Proposals {
     this.#nextExpiry = earliest;
     for (const proposal of expired) this.abandon(proposal, "timeout");
     // A request whose answer got lost is forgotten with the last of its proposals.
-    for (const [requestId, proposals] of this.#forwarded) {
+    for (const [requestId, { proposals }] of this.#forwarded) {
       if (proposals.every((proposal) => proposal.state === "settled")) this.#forwarded.delete(requestId);
     }
   }
 
   /** Settles everything: the node is closing or has failed. */
-  settleAll(code: "closed" | "failed", reason: string): void {
+  settleAll(code: "closed" | "failed" | "removed", reason: string): void {
     const all: Proposal[] = [];
     this.#each((proposal) => all.push(proposal));
     this.#waiting = [];
@@ -223,7 +236,7 @@ export class Proposals {
 
   #each(look: (proposal: Proposal) => void): void {
     for (const proposal of this.#waiting) look(proposal);
-    for (const proposals of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
+    for (const { proposals } of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
     for (const first of this.#placed.values())
       for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
   }

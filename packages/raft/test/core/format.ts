@@ -68,6 +68,10 @@ export function formatMessage(message: Message): string {
       return `${head} id=${message.requestId} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
     case "ProposeResponse":
       return `${head} id=${message.requestId} ${message.refusal ?? `${message.firstIndex}/${message.entryTerm}`}`;
+    case "ChangeRequest":
+      return `${head} id=${message.requestId} ${message.change.kind}`;
+    case "ChangeResponse":
+      return `${head} id=${message.requestId} ${message.refusal ?? `${message.index}/${message.entryTerm}`}`;
   }
 }
 

@@ -137,7 +137,11 @@ export class GoldenCluster {
       case "cancel":
         return this.#change(first, { kind: "cancel" }, named);
       case "identify":
-        return this.#change(first, { kind: "identify", from: plain[1] ?? "", to: plain[2] ?? "" }, named);
+        return this.#change(
+          first,
+          { kind: "identify", from: plain[1] ?? "", to: plain[2] ?? "", name: (plain[2] ?? "").split("#")[0] ?? "" },
+          named,
+        );
       case "readdress":
         return this.#change(first, { kind: "readdress", id: plain[1] ?? "", address: plain[2] ?? "" }, named);
       case "leases":

@@ -27,7 +27,7 @@ function three(): { readonly proposals: Proposals; readonly told: readonly strin
   for (const each of [forwarded, placed]) proposals.add(each.proposal);
   const [first, second] = proposals.takeWaiting(2, 1000);
   if (first === undefined || second === undefined) throw new Error("they do not wait");
-  proposals.forwarded(1, [first]);
+  proposals.forwarded(1, [first], "1 a");
   proposals.placed([second], 7, 2);
   proposals.add(waiting.proposal);
   return { proposals, told: [waiting.told, forwarded.told, placed.told] };
@@ -46,10 +46,17 @@ test("applied at its index and term a command is done; where another entry is ap
 
 test("what the lost leader had may still be executed; what is in the log waits on, what waits goes to the next leader", () => {
   const { proposals, told } = three();
-  proposals.leaderLost();
+  proposals.leaderLost("2 b");
   expect(told).toEqual([[], ["leadershipLost, unknown"], []]);
   expect(proposals.hasWaiting).toBe(true);
   expect(proposals.count).toBe(2);
+});
+
+test("what was handed to the present leader in its present term is not lost by the news that it leads", () => {
+  const { proposals, told } = three();
+  proposals.leaderLost("1 a");
+  expect(told).toEqual([[], [], []]);
+  expect(proposals.takeForwarded(1)).toHaveLength(1);
 });
 
 test("when its time is over, only what never left this node is known not to be executed", () => {

@@ -41,6 +41,13 @@ const sendProposeResponse: Judge<"ProposeResponse"> = (cluster, server, _to, { r
     refuse("forwarded", `${server.id} says that it appended commands at ${firstIndex}/${entryTerm}, and has not`);
 };
 
+const sendChangeResponse: Judge<"ChangeResponse"> = (cluster, server, _to, { refusal, index, entryTerm }) => {
+  if (refusal !== null || entryTerm < cluster.oldestTerm) return;
+  const { leadership } = termFacts(cluster, entryTerm);
+  if (leadership?.id !== server.id || index <= leadership.first || index > leadership.log.lastIndex)
+    refuse("forwarded", `${server.id} says that it appended a configuration at ${index}/${entryTerm}, and has not`);
+};
+
 const LEAVING: Judges = {
   RequestPreVote: sendRequestPreVote,
   RequestPreVoteResponse: sendPreVoteResponse,
@@ -56,6 +63,8 @@ const LEAVING: Judges = {
   ReadIndexResponse: sendReadResponse,
   ProposeRequest: anything,
   ProposeResponse: sendProposeResponse,
+  ChangeRequest: anything,
+  ChangeResponse: sendChangeResponse,
 };
 
 const ARRIVING: Judges = {
@@ -73,6 +82,8 @@ const ARRIVING: Judges = {
   ReadIndexResponse: receiveReadResponse,
   ProposeRequest: anything,
   ProposeResponse: anything,
+  ChangeRequest: anything,
+  ChangeResponse: anything,
 };
 
 /**
@@ -92,6 +103,8 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ReadIndexResponse",
   "ProposeRequest",
   "ProposeResponse",
+  "ChangeRequest",
+  "ChangeResponse",
 ]);
 
 /** It is about a term that every server is beyond: nobody will heed it, and nothing is known of it any more. */

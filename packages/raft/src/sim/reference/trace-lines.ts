@@ -161,6 +161,8 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     entryTerm: count,
     refusal: oneOf("notLeader", "overloaded", "tooLarge", null),
   },
+  ChangeRequest: { term: count, requestId: count, expectedIndex: orNull(count) },
+  ChangeResponse: { term: count, requestId: count, index: count, entryTerm: count, refusal: orNull(text) },
 };
 
 const message: Check = (value) => wrongWithOneOf(value, MESSAGES);
