@@ -301,6 +301,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       newRequestId: () => driver.newRequestId(),
       leadership: () => driver.leadership,
       leader: () => this.leader(),
+      warn: (message) => this.warning(message),
       connectedAs: (name) => this.#network.connectedAs(name),
     });
     this.#takesPart = true;
@@ -416,10 +417,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         if (decoded.message.type === "RequestPreVote" && !this.#reached.has(from)) this.#tellStranger(hello.name, from);
         break;
       case "peerLog":
-        if (decoded.group === GROUP)
-          this.running?.driver.tell((raft, now) =>
-            raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering),
-          );
+        if (decoded.group !== GROUP) break;
+        this.running?.driver.tell((raft, now) => raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering));
+        this.#membership?.heardLog(from, decoded.peerLog.lastIndex);
         break;
       case "notAMember":
         if (decoded.group === GROUP) this.#toldNotAMember(decoded.configurationIndex);

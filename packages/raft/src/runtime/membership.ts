@@ -55,11 +55,14 @@ export interface MembershipParts {
   /** Who leads, and in which term. */
   readonly leadership: () => string;
   readonly leader: () => LeaderHint | null;
+  readonly warn: (message: string) => void;
   /** Who is at the other end of the connection that was dialled to this name. */
   readonly connectedAs: (name: string) => MemberId | null;
 }
 
 const PROGRESS_MICROS = 500_000;
+/** Peers whose word is remembered; many more than a cluster has. */
+const MAX_LOGS = 64;
 const UNHEARD = "0000000000000000";
 
 /** The id under which a member stands that nobody has heard yet. */
@@ -75,6 +78,8 @@ export class MembershipWork {
   readonly #parts: MembershipParts;
   readonly #pending = new Set<Pending>();
   #progressTimer: TimerHandle | null = null;
+  readonly #logs = new Map<MemberId, Index>();
+  readonly #warned = new Set<MemberId>();
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -154,6 +159,15 @@ export class MembershipWork {
         this.#finish(pending, null, { configurationIndex });
   }
 
+  /** How far the log of a peer goes, by its own word. */
+  heardLog(id: MemberId, lastIndex: Index): void {
+    this.#logs.delete(id);
+    this.#logs.set(id, lastIndex);
+    const [eldest] = this.#logs.keys();
+    if (this.#logs.size > MAX_LOGS && eldest !== undefined) this.#logs.delete(eldest);
+    this.consider();
+  }
+
   /** Something about configurations, connections or the leader has changed. */
   consider(): void {
     this.#identify();
@@ -191,7 +205,10 @@ export class MembershipWork {
     this.#finish(pending, null, { configurationIndex });
   }
 
-  /** The leader gives a member that was added by name or address the id that its handshake showed. */
+  /**
+   * The leader gives a member that was added by name or address the id that its handshake showed. Only an empty directory is
+   * taken in: one with a log has been a member before, and removed members need new ids (pitfalls, rule 33).
+   */
   #identify(): void {
     const { raft, connectedAs, tell } = this.#parts;
     if (raft.role !== "leader") return;
@@ -201,9 +218,24 @@ export class MembershipWork {
       if (found === null || isPlaceholder(found)) continue;
       const realName = memberName(found);
       if (realName !== name && name !== address) continue;
+      const lastIndex = this.#logs.get(found);
+      if (lastIndex === undefined) continue;
+      if (lastIndex > 0) {
+        this.#warnOnce(
+          found,
+          `${realName} at ${address} can't join: its directory holds the log of an earlier membership; delete it, and start the node again`,
+        );
+        continue;
+      }
       tell((core, now) => core.changeMembership(now, { kind: "identify", from: id, to: found, name: realName }));
       return;
     }
+  }
+
+  #warnOnce(about: MemberId, message: string): void {
+    if (this.#warned.has(about) || this.#warned.size >= MAX_LOGS) return;
+    this.#warned.add(about);
+    this.#parts.warn(message);
   }
 
   // ---- Progress ----

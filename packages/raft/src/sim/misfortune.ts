@@ -7,6 +7,7 @@ import type { StateMachine } from "../runtime/state-machine.js";
 import type { Cluster, Member, Note } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
 import { damageDisk } from "./damage.js";
+import type { Operator } from "./operator.js";
 import type { Incident, Moment } from "./plan.js";
 import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -19,6 +20,10 @@ export interface MisfortuneOptions<Machine extends StateMachine> {
   readonly chance: SeededRandom;
   readonly coverage: Coverage;
   readonly electionMicros: Micros;
+  /** How many nodes begin as members. */
+  readonly founders: number;
+  /** Changes the members. */
+  readonly operator: Operator<Machine>;
   readonly told: (text: string) => void;
 }
 
@@ -123,6 +128,8 @@ export class Misfortune<Machine extends StateMachine> {
       }
       case "damage":
         return this.#damage(node(incident.node), incident);
+      case "members":
+        return this.#options.operator.strike(incident);
       case "wipe": {
         const member = node(incident.node);
         if (!cluster.settled || !this.#maySpoil(member)) return;
@@ -191,6 +198,8 @@ export class Misfortune<Machine extends StateMachine> {
   /** Only a minority of the members may ever be lost for good, and never one before the cluster is founded for good. */
   #maySpoil(member: Member<Machine>): boolean {
     const { members } = this.#options.cluster;
+    // Where the members change, the operator sees to it, by the same plan.
+    if (members.length > this.#options.founders) return true;
     const lost = members.filter((each) => each.spoilt !== null || each.damaged || each === member).length;
     return lost <= Math.floor((members.length - 1) / 2);
   }
