@@ -518,6 +518,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (event.type === "leaderChanged") this.#membership?.leaderLost();
     if (event.type === "memberRemoved") this.#leave(event.index);
     if (CONCERNS_MEMBERS.has(event.type)) this.#membership?.consider();
+    if (event.type === "commitAdvanced") this.#membership?.committed();
   }
 
   /** No member any more: says so, and stops, once what it still has to say has left. */

@@ -168,6 +168,12 @@ export class MembershipWork {
     this.consider();
   }
 
+  /** Something was committed. Until the leader has committed an entry of its term, it can make no step. */
+  committed(): void {
+    const { raft } = this.#parts;
+    if (raft.role === "leader" && raft.configuration.members.some(({ id }) => isPlaceholder(id))) this.consider();
+  }
+
   /** Something about configurations, connections or the leader has changed. */
   consider(): void {
     this.#identify();

@@ -13,6 +13,7 @@ import { checkHistory, explain } from "../check/index.js";
 import type { Configuration } from "../core/configuration.js";
 import { isJoint, quorumValue } from "../core/quorum.js";
 import type { MemberId, Micros } from "../core/types.js";
+import { isPlaceholder } from "../runtime/membership.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
 import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
@@ -323,7 +324,7 @@ export class World<Machine extends StateMachine, State> {
       .find((raft) => raft?.role === "leader");
     if (leader === undefined || leader === null) return false;
     const { configuration, lastLogIndex: last } = leader;
-    if (isJoint(configuration) || (everybody && configuration.staged !== null)) return false;
+    if (isJoint(configuration) || (everybody && this.#waitsFor(configuration, members))) return false;
     for (const member of this.#membersOf(configuration, members)) {
       const raft = member.life?.opened === true ? this.#cluster.raftOf(member) : null;
       if (raft === null || raft.lastLogIndex !== last || raft.commitIndex !== last || raft.lastApplied !== last) return false;
@@ -331,6 +332,17 @@ export class World<Machine extends StateMachine, State> {
       if (member.life?.clock.isPaused === true) return false;
     }
     return true;
+  }
+
+  /** A change waits for new voters, and all of them are there. */
+  #waitsFor({ staged, members: records }: Configuration, members: readonly Member<Machine>[]): boolean {
+    if (staged === null) return false;
+    return staged.promote.every((id) => {
+      const record = records.find((each) => each.id === id);
+      return members.some(
+        ({ address, configuredAs }) => address === record?.address && (isPlaceholder(id) || id === configuredAs),
+      );
+    });
   }
 
   #membersOf(configuration: Configuration, members: readonly Member<Machine>[]): readonly Member<Machine>[] {
