@@ -4,7 +4,7 @@
  * waiting (for the next try) -> dialling (connecting, then shaking hands) -> open -> waiting … until `stop`.
  */
 import { connect, type Socket } from "node:net";
-import type { Channel, Hello, PeerAddress } from "../runtime/ports.js";
+import type { Channel, PeerAddress, PeerHello } from "../runtime/ports.js";
 import { FRAME_HEADER_BYTES } from "../runtime/wire/frame.js";
 import { decodeAnswer, encodeOpening, HandshakeReader } from "../runtime/wire/handshake.js";
 import { connectionErrorText, isRefusal, parseAddress } from "./tcp-address.js";
@@ -19,7 +19,7 @@ export class TcpLink {
   #socket: Socket | null = null;
   /** The next try while waiting, the end of patience while dialling. */
   #timer: NodeJS.Timeout | null = null;
-  #hello: Hello | null = null;
+  #hello: PeerHello | null = null;
   #openedAt = 0;
   /** Tries since a connection last lasted. */
   #tries = 0;
@@ -34,7 +34,7 @@ export class TcpLink {
   }
 
   /** What the peer said of itself; null while there is no connection. */
-  get hello(): Hello | null {
+  get hello(): PeerHello | null {
     return this.#hello;
   }
 
@@ -103,7 +103,7 @@ export class TcpLink {
     if (this.#state === "dialling") this.#open(hello);
   }
 
-  #open(hello: Hello): void {
+  #open(hello: PeerHello): void {
     this.#clearTimer();
     this.#state = "open";
     this.#hello = hello;

@@ -3,7 +3,7 @@
  * answer to the handshake is ever written to them. Whoever connects is a stranger until then, and costs little.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import type { Channel, Hello } from "../runtime/ports.js";
+import type { Channel, PeerHello } from "../runtime/ports.js";
 import { FrameDecoder } from "../runtime/wire/frame.js";
 import {
   decodeOpening,
@@ -28,7 +28,7 @@ export function checkListening(listen: HostAndPort, done: (error: Error | null) 
 
 export interface ListenerEvents {
   /** A welcome peer has connected; called before anything it sends is delivered. */
-  accepted(hello: Hello): void;
+  accepted(hello: PeerHello): void;
   /** A payload is about to be delivered. */
   heard(name: string): void;
   /** Whether this name is one of the peers that are dialled. */
@@ -37,7 +37,7 @@ export interface ListenerEvents {
 
 interface Greeted {
   readonly channel: Channel;
-  readonly hello: Hello;
+  readonly hello: PeerHello;
   readonly decoder: FrameDecoder;
 }
 
@@ -171,7 +171,7 @@ export class TcpListener {
   }
 
   /** What speaks against a peer that the node itself would welcome. */
-  #reasonAgainst(hello: Hello, channel: Channel): string | null {
+  #reasonAgainst(hello: PeerHello, channel: Channel): string | null {
     const before = this.#greeted.get(key(channel, hello.name));
     const earlier = before?.greeted?.hello;
     if (earlier !== undefined) {

@@ -8,7 +8,7 @@
  * both directions: see `silenceTimeoutMs`, and `accepted` for a peer that comes back in a new life.
  */
 import type { Socket } from "node:net";
-import type { Channel, Hello, PeerAddress, Transport, TransportHandler } from "../runtime/ports.js";
+import type { Channel, PeerAddress, PeerHello, Transport, TransportHandler } from "../runtime/ports.js";
 import { TcpLink } from "./tcp-link.js";
 import { checkListening, TcpListener } from "./tcp-listener.js";
 import { checkTcpOptions, monotonicMs, type TcpContext, type TcpSettings, type TcpTransportOptions } from "./tcp-options.js";
@@ -126,7 +126,7 @@ class Tcp implements TcpTransport {
   }
 
   /** A peer has dialled us: it listens, and it may be in a new life that our connections do not lead to. */
-  #accepted(hello: Hello): void {
+  #accepted(hello: PeerHello): void {
     const peer = this.#peers.get(hello.name);
     if (peer === undefined) return;
     for (const link of [peer.main, peer.bulk]) {

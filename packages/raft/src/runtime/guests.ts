@@ -1,7 +1,7 @@
 /**
  * Those who talk to this node and are not among its members: a candidate of a newer configuration, a leader that adds this
  * node, somebody who was removed and does not know it. They must be answered all the same (dissertation section 4.1), and
- * a node answers only on connections it dialled itself; so it dials them back, at the address their handshake named.
+ * a node answers only on connections it dialled itself; so it dials them back, at the address they say.
  *
  * There are never more than `MAX_GUESTS`; the one that was silent for longest goes first, and whoever says nothing for a
  * while goes too.
@@ -26,16 +26,15 @@ export class Guests {
     this.#silenceMicros = silenceMicros;
   }
 
-  /** Somebody shook hands. True: it was not known before. */
-  greeted(hello: Hello, now: Micros): boolean {
-    if (hello.address === "") return false;
+  /** Somebody says where it is reached. True: it was not known before. */
+  introduced(hello: Hello, address: string, now: Micros): boolean {
     const id = memberId(hello.name, hello.incarnation);
     const known = this.#guests.get(hello.name);
     this.#guests.delete(hello.name);
-    this.#guests.set(hello.name, { id, name: hello.name, address: hello.address, heardAt: now });
+    this.#guests.set(hello.name, { id, name: hello.name, address, heardAt: now });
     const [eldest] = this.#guests.keys();
     if (this.#guests.size > MAX_GUESTS && eldest !== undefined) this.#guests.delete(eldest);
-    return known?.id !== id || known.address !== hello.address;
+    return known?.id !== id || known.address !== address;
   }
 
   heard(name: string, now: Micros): void {

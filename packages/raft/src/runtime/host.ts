@@ -26,7 +26,7 @@ import { MembershipWork } from "./membership.js";
 import { GROUP, Network } from "./network.js";
 import type { NodeEvent, NodeStatus, RaftNodeOptions } from "./node.js";
 import { checkNodeOptions, type NodeOptions } from "./options.js";
-import type { Channel, Clock, Hello, PeerAddress, Ports, TimerHandle, TransportHandler } from "./ports.js";
+import type { Channel, Clock, Hello, PeerAddress, PeerHello, Ports, TimerHandle, TransportHandler } from "./ports.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
@@ -34,7 +34,7 @@ import type { StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { perform, runTask, type Task } from "./task.js";
-import { decodePayload, encodeFoundingNotice, encodeNotAMember, encodePeerLog } from "./wire/index.js";
+import { decodePayload, encodeAddress, encodeFoundingNotice, encodeNotAMember, encodePeerLog } from "./wire/index.js";
 
 /** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
 const REQUESTS_A_BOOT = 2 ** 32;
@@ -95,6 +95,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #reached: ReadonlySet<MemberId> = new Set();
   #guestTimer: TimerHandle | null = null;
   readonly #senders = new WeakMap<Hello, MemberId>();
+  /** Where those who talk to us say that they are reached. */
+  readonly #addresses = new WeakMap<Hello, string>();
   /** The core was started in this life; notices may say that this node takes part. */
   #takesPart = false;
   /** A listener that sees every event as it happens, for tools that run in the same thread. */
@@ -317,27 +319,26 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     return {
       clusterId: this.#clusterId,
       name: this.options.id,
-      address: this.options.address,
       incarnation: storage?.incarnation ?? 0n,
       boot: storage?.boot ?? 0,
       founders: this.#founding?.records ?? [],
     };
   }
 
-  greet(hello: Hello, direction: "dialled" | "accepted"): string | null {
+  greet(hello: Hello): string | null {
     if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
       return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders or the token differ; check --cluster and --cluster-token on both`;
     }
     if (hello.name === this.options.id)
       return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
-    if (direction === "accepted") this.#welcome(hello);
     return null;
   }
 
   /** Whoever is no member is dialled back, so that it can be answered (guests.ts). */
   #welcome(hello: Hello): void {
-    if (this.running === null || this.#reached.has(memberId(hello.name, hello.incarnation))) return;
-    if (!this.#guests.greeted(hello, this.clock.now())) return;
+    const address = this.#addresses.get(hello);
+    if (this.running === null || address === undefined || this.#reached.has(this.#senderOf(hello))) return;
+    if (!this.#guests.introduced(hello, address, this.clock.now())) return;
     this.clock.setImmediate(() => this.#reach());
     this.#pruneGuestsLater();
   }
@@ -357,9 +358,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#network.setPeers(this.#peers());
   }
 
-  opened(peer: string, channel: Channel, hello: Hello): void {
+  opened(peer: string, channel: Channel, hello: PeerHello): void {
     const member = this.#network.opened(peer, channel, hello);
     if (channel !== "main") return;
+    if (hello.version >= 2) this.#network.sendPayload(peer, encodeAddress(this.options.address));
     this.#publish({ type: "peerConnected", name: peer, boot: hello.boot });
     this.#heardFounder(hello);
     this.#sendNotice(peer);
@@ -383,7 +385,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (raft === undefined || this.#network.connectedAs(peer) !== member) return;
     const { configuration, index } = raft.configurationAt(raft.commitIndex);
     if (configuration.voters.length === 0 || configuration.members.some(({ id }) => id === member)) return;
-    this.#network.sendPayload(peer, encodeNotAMember(GROUP, index));
+    if (this.#network.speaks(peer, 2)) this.#network.sendPayload(peer, encodeNotAMember(GROUP, index));
   }
 
   /** A configuration that is committed, and as new as any that this node knows, does not list it. */
@@ -420,6 +422,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         if (decoded.group !== GROUP) break;
         this.running?.driver.tell((raft, now) => raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering));
         this.#membership?.heardLog(from, decoded.peerLog.lastIndex);
+        break;
+      case "address":
+        this.#addresses.set(hello, decoded.address);
+        this.#welcome(hello);
         break;
       case "notAMember":
         if (decoded.group === GROUP) this.#toldNotAMember(decoded.configurationIndex);

@@ -8,8 +8,8 @@
 import type { AppendEntries, Message } from "../core/message.js";
 import type { MemberId } from "../core/types.js";
 import { memberId, memberName } from "./member-id.js";
-import type { Channel, Hello, PeerAddress, Transport } from "./ports.js";
-import { encodeMessage } from "./wire/index.js";
+import type { Channel, PeerAddress, PeerHello, Transport } from "./ports.js";
+import { encodeMessage, isSpoken } from "./wire/index.js";
 
 /** Where this version puts its one group. */
 export const GROUP = 0;
@@ -19,6 +19,8 @@ interface Link {
   /** Who was at the other side when we dialled it; null while there is no connection. */
   main: MemberId | null;
   bulk: MemberId | null;
+  /** Of the protocol, as agreed on the main connection. */
+  version: number;
 }
 
 export class Network {
@@ -57,11 +59,13 @@ export class Network {
     return this.#addresses.get(name) ?? null;
   }
 
-  opened(peer: string, channel: Channel, hello: Hello): MemberId {
+  opened(peer: string, channel: Channel, hello: PeerHello): MemberId {
     const member = memberId(hello.name, hello.incarnation);
-    const link = this.#links.get(peer) ?? { name: peer, main: null, bulk: null };
-    if (channel === "main") this.#replaceMain(link, member);
-    else link.bulk = member;
+    const link = this.#links.get(peer) ?? { name: peer, main: null, bulk: null, version: 1 };
+    if (channel === "main") {
+      this.#replaceMain(link, member);
+      link.version = hello.version;
+    } else link.bulk = member;
     this.#links.set(peer, link);
     return member;
   }
@@ -91,7 +95,7 @@ export class Network {
   /** Pieces of snapshots go on the second connection, so that they never delay a heartbeat. */
   send(to: MemberId, message: Message): boolean {
     const link = this.#linkTo.get(to);
-    if (link === undefined) return false;
+    if (link === undefined || !isSpoken(message.type, link.version)) return false;
     return this.#transport.send(link.name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
   }
 
@@ -103,6 +107,11 @@ export class Network {
     const bytes = encodeMessage(GROUP, message);
     this.#lastAppend = { message, bytes };
     return bytes;
+  }
+
+  /** Whether the peer understands what came with this version of the protocol. */
+  speaks(name: string, version: number): boolean {
+    return (this.#links.get(name)?.version ?? 1) >= version;
   }
 
   sendPayload(name: string, payload: Uint8Array): boolean {

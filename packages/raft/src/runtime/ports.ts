@@ -100,14 +100,17 @@ export interface Hello {
   /** Sixteen bytes. */
   readonly clusterId: Uint8Array;
   readonly name: string;
-  /** host:port on which its peers reach it, so that whoever does not list it can answer it all the same. */
-  readonly address: string;
   /** 64 random bits made with the data directory. */
   readonly incarnation: bigint;
   /** How often this node has started; durable before it is said. */
   readonly boot: number;
   /** Founding: the incarnation recorded for each founder's name; empty later. Sorted by name. */
   readonly founders: readonly { readonly name: string; readonly incarnation: bigint }[];
+}
+
+/** What the other side of a connection said, and which version of the protocol the two agreed on. */
+export interface PeerHello extends Hello {
+  readonly version: number;
 }
 
 /**
@@ -142,13 +145,13 @@ export interface TransportHandler {
   /** Our own hello, asked for at each handshake. */
   hello(): Hello;
   /** A peer's hello. Null: welcome. Otherwise the reason it is refused, sent to it in plain words. */
-  greet(hello: Hello, direction: "dialled" | "accepted"): string | null;
+  greet(hello: PeerHello, direction: "dialled" | "accepted"): string | null;
   /** A dialled connection is open and greeted: `send` works now. */
-  opened(peer: string, channel: Channel, hello: Hello): void;
+  opened(peer: string, channel: Channel, hello: PeerHello): void;
   /** A dialled connection ended, or could not be made. `refused`: the system said that nobody listens there. */
   closed(peer: string, channel: Channel, reason: string, refused: boolean): void;
   /** A payload arrived on an accepted connection whose hello was welcome. */
-  received(hello: Hello, channel: Channel, payload: Uint8Array): void;
+  received(hello: PeerHello, channel: Channel, payload: Uint8Array): void;
   /** Something a person should know: rubbish from a stranger, a newer version, a refusal by a peer. */
   warning(message: string): void;
   /** The transport can't go on (address in use …). */

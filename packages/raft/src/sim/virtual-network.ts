@@ -7,7 +7,8 @@
  * sent stalls; it arrives when the link is whole again, perhaps much later, or is lost with the connection.
  */
 import type { Micros } from "../core/types.js";
-import type { Channel, Hello, PeerAddress, Transport, TransportHandler } from "../runtime/ports.js";
+import type { Channel, PeerAddress, PeerHello, Transport, TransportHandler } from "../runtime/ports.js";
+import { PROTOCOL_VERSIONS } from "../runtime/wire/handshake.js";
 import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import type { VirtualClock } from "./virtual-clock.js";
@@ -59,7 +60,7 @@ interface Connection<Note> {
   readonly peer: string;
   readonly channel: Channel;
   /** What the one who dialled said of itself. */
-  readonly hello: Hello;
+  readonly hello: PeerHello;
   open: boolean;
   queue: Parcel<Note>[];
   /** Waiting, or on the way. */
@@ -226,8 +227,9 @@ export class VirtualNetwork<Note = never> {
       this.#redial(from, peer.name, channel, () => from.handler?.closed(peer.name, channel, reason, refused));
     if (to === undefined || !to.alive) return again("nobody listens there", true);
     if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address)) return again("no answer", false);
-    const hello = from.handler?.hello();
-    if (hello === undefined) return;
+    const own = from.handler?.hello();
+    if (own === undefined) return;
+    const hello: PeerHello = { ...own, version: PROTOCOL_VERSIONS.max };
     const connection: Connection<Note> = {
       from,
       to,
@@ -244,7 +246,8 @@ export class VirtualNetwork<Note = never> {
     // There, the answer, and back: both sides have looked at each other's hello.
     this.#later(to, this.#delay(), () => {
       const refusal = to.handler?.greet(hello, "accepted") ?? null;
-      const answer = to.handler?.hello();
+      const said = to.handler?.hello();
+      const answer = said === undefined ? undefined : { ...said, version: PROTOCOL_VERSIONS.max };
       if (refusal === null && to.alive) to.accepted.add(connection);
       this.#later(from, this.#delay(), () => this.#answered(connection, key, refusal, answer, again));
     });
@@ -275,7 +278,7 @@ export class VirtualNetwork<Note = never> {
     connection: Connection<Note>,
     key: string,
     refusal: string | null,
-    hello: Hello | undefined,
+    hello: PeerHello | undefined,
     again: (reason: string, refused: boolean) => void,
   ): void {
     const { from, to, peer, channel } = connection;

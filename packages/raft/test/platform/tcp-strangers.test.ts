@@ -52,12 +52,12 @@ describe("other versions", () => {
     expect(await caller.answer()).toEqual({
       ok: true,
       kind: "refused",
-      versions: { min: 1, max: 1 },
-      reason: "the caller speaks peer protocol version 7 to 9, this node speaks 1: upgrade this node first",
+      versions: { min: 1, max: 2 },
+      reason: "the caller speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
     });
     await caller.ended;
     expect(a.warnings).toEqual([
-      "a connection from 127.0.0.1 was refused: it speaks peer protocol version 7 to 9, this node speaks 1: upgrade this node first",
+      "a connection from 127.0.0.1 was refused: it speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
     ]);
     expect(a.received_).toEqual([]);
   });

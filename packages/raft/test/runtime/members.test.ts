@@ -7,7 +7,7 @@ import type { Heartbeat } from "../../src/core/index.js";
 import { Founding, foundingConfiguration } from "../../src/runtime/founding.js";
 import { memberId, memberName } from "../../src/runtime/member-id.js";
 import { Network } from "../../src/runtime/network.js";
-import type { Hello, Transport } from "../../src/runtime/ports.js";
+import type { PeerHello, Transport } from "../../src/runtime/ports.js";
 
 const FOUNDERS = ["a", "b", "c"].map((name) => ({ name, address: `${name}:1` }));
 
@@ -63,8 +63,8 @@ describe("founding", () => {
 describe("the network", () => {
   const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 };
 
-  function hello(name: string, incarnation: bigint): Hello {
-    return { clusterId: new Uint8Array(16), name, address: `${name}:1`, incarnation, boot: 1, founders: [] };
+  function hello(name: string, incarnation: bigint): PeerHello {
+    return { clusterId: new Uint8Array(16), name, incarnation, boot: 1, founders: [], version: 2 };
   }
 
   test("a message goes to the life of a member that it is for, and to no other one of its name", () => {
@@ -90,5 +90,11 @@ describe("the network", () => {
     network.opened("b", "main", hello("b", 9n));
     expect(network.send(memberId("b", 2n), heartbeat)).toBe(false);
     expect(sent).toEqual(["b"]);
+    // To a peer of an earlier version nothing is said that it can't know.
+    const change = { type: "ChangeRequest", term: 1, requestId: 1, change: { kind: "cancel" }, expectedIndex: null } as const;
+    expect(network.send(memberId("b", 9n), change)).toBe(true);
+    network.opened("b", "main", { ...hello("b", 9n), version: 1 });
+    expect(network.send(memberId("b", 9n), change)).toBe(false);
+    expect(network.send(memberId("b", 9n), heartbeat)).toBe(true);
   });
 });

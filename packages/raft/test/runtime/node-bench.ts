@@ -10,9 +10,9 @@ import {
   checkNodeOptions,
   type Disk,
   type DiskFile,
-  type Hello,
   type NodeEvent,
   NodeHost,
+  type PeerHello,
   type RaftNodeOptions,
   type StateMachine,
   type TimerHandle,
@@ -233,9 +233,9 @@ export class NodeBench {
     return this.transport.handler;
   }
 
-  #hello(name: string): Hello {
+  #hello(name: string): PeerHello {
     const { clusterId } = this.host.hello();
-    return { clusterId, name, address: `${name}:1`, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [] };
+    return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [], version: 2 };
   }
 
   /** A peer says something; the node has not had its turn when this returns. */

@@ -12,7 +12,7 @@
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
 import { decodeUtf8, encodeUtf8 } from "../../core/utf8.js";
 import { crc32c } from "../crc32c.js";
-import type { Channel, Hello } from "../ports.js";
+import type { Channel, Hello, PeerHello } from "../ports.js";
 
 export interface VersionRange {
   readonly min: number;
@@ -20,7 +20,7 @@ export interface VersionRange {
 }
 
 /** What this code speaks. */
-export const PROTOCOL_VERSIONS: VersionRange = { min: 1, max: 1 };
+export const PROTOCOL_VERSIONS: VersionRange = { min: 1, max: 2 };
 
 export const MAX_HANDSHAKE_BYTES = 4096;
 export const MAX_REFUSAL_BYTES = 1024;
@@ -37,7 +37,6 @@ const REFUSED = 3;
 const CHANNELS: readonly Channel[] = ["main", "bulk"];
 const CLUSTER_ID_BYTES = 16;
 const MAX_NAME_BYTES = 64;
-const MAX_ADDRESS_BYTES = 256;
 const MAX_FOUNDERS = 15;
 
 /** The envelope of a handshake, whole and with a checksum that fits; the body is not understood yet. */
@@ -48,12 +47,12 @@ export interface Envelope {
 }
 
 export type Opening =
-  | { readonly ok: true; readonly version: number; readonly channel: Channel; readonly hello: Hello }
+  | { readonly ok: true; readonly version: number; readonly channel: Channel; readonly hello: PeerHello }
   /** `answer`: the caller is of our kind, but there is no understanding; the words are for it. Null: rubbish, no answer. */
   | { readonly ok: false; readonly reason: string; readonly answer: string | null };
 
 export type Answer =
-  | { readonly ok: true; readonly kind: "accepted"; readonly version: number; readonly hello: Hello }
+  | { readonly ok: true; readonly kind: "accepted"; readonly version: number; readonly hello: PeerHello }
   | { readonly ok: true; readonly kind: "refused"; readonly versions: VersionRange; readonly reason: string }
   | { readonly ok: false; readonly reason: string };
 
@@ -108,7 +107,6 @@ function writeHello(writer: ByteWriter, hello: Hello): void {
     throw new RangeError(`hello: ${hello.founders.length} founders, at most ${MAX_FOUNDERS} are possible`);
   writer.raw(hello.clusterId);
   writeName(writer, hello.name);
-  writeAddress(writer, hello.address);
   writer.big64(hello.incarnation);
   writer.u64(hello.boot);
   writer.u8(hello.founders.length);
@@ -116,12 +114,6 @@ function writeHello(writer: ByteWriter, hello: Hello): void {
     writeName(writer, name);
     writer.big64(incarnation);
   }
-}
-
-function writeAddress(writer: ByteWriter, address: string): void {
-  if (encodeUtf8(address) === null || address.length > MAX_ADDRESS_BYTES)
-    throw new RangeError(`hello: an address of ${address.length} letters; it must have at most ${MAX_ADDRESS_BYTES}`);
-  writer.text(address);
 }
 
 function writeName(writer: ByteWriter, name: string): void {
@@ -225,7 +217,11 @@ export function decodeOpening(envelope: Envelope, ours: VersionRange = PROTOCOL_
     reader.end();
     return { channel, hello };
   });
-  if (decoded.ok) return { ok: true, version: Math.min(ours.max, theirs.max), ...decoded.value };
+  if (decoded.ok) {
+    const version = Math.min(ours.max, theirs.max);
+    const { channel, hello } = decoded.value;
+    return { ok: true, version, channel, hello: { ...hello, version } };
+  }
   const words = `handshake can't be understood: it ${decoded.reason}`;
   return { ok: false, reason: `its ${words}`, answer: `the caller's ${words}` };
 }
@@ -249,14 +245,13 @@ export function decodeAnswer(envelope: Envelope, ours: VersionRange = PROTOCOL_V
     return hello;
   });
   return decoded.ok
-    ? { ok: true, kind: "accepted", version: versions.min, hello: decoded.value }
+    ? { ok: true, kind: "accepted", version: versions.min, hello: { ...decoded.value, version: versions.min } }
     : { ok: false, reason: `its answer ${decoded.reason}` };
 }
 
 function readHello(reader: ByteReader): Hello {
   const clusterId = reader.raw(CLUSTER_ID_BYTES).slice();
   const name = readName(reader);
-  const address = reader.text(MAX_ADDRESS_BYTES);
   const incarnation = reader.big64();
   const boot = reader.u64();
   const count = reader.u8();
@@ -268,7 +263,7 @@ function readHello(reader: ByteReader): Hello {
     if (before !== undefined && before.name >= founder.name) throw new DecodeError("lists founders out of order");
     founders.push(founder);
   }
-  return { clusterId, name, address, incarnation, boot, founders };
+  return { clusterId, name, incarnation, boot, founders };
 }
 
 function readName(reader: ByteReader): string {

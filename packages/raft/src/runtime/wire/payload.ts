@@ -1,6 +1,6 @@
 /**
- * What peers say once they have shaken hands: the core's messages, and three notes of the runtime (how far my log goes; who
- * founded this cluster with me; that you are no member any more). Fields are fixed in place and size, little endian; the page docs/wire-format.md is the
+ * What peers say once they have shaken hands: the core's messages, and four notes of the runtime (where I am reached; how
+ * far my log goes; who founded this cluster with me; that you are no member any more). Fields are fixed in place and size, little endian; the page docs/wire-format.md is the
  * same layout in words. The protocol's version is settled in the handshake, so a payload carries none.
  *
  * Layout: kind u8, group u32, then by kind; a message of the protocol goes on with its term u64.
@@ -24,6 +24,7 @@ export type Payload =
   | { readonly ok: true; readonly kind: "message"; readonly group: number; readonly message: Message }
   | { readonly ok: true; readonly kind: "peerLog"; readonly group: number; readonly peerLog: PeerLog }
   | { readonly ok: true; readonly kind: "founding"; readonly notice: FoundingNotice }
+  | { readonly ok: true; readonly kind: "address"; readonly address: string }
   | { readonly ok: true; readonly kind: "notAMember"; readonly group: number; readonly configurationIndex: Index }
   | { readonly ok: false; readonly reason: string };
 
@@ -46,9 +47,17 @@ const KINDS = {
   ChangeRequest: 16,
   ChangeResponse: 17,
 } as const satisfies Record<MessageType, number>;
+/** Messages that came with a later version of the protocol; to a peer that does not speak it they are not sent. */
+const SINCE: { readonly [Type in MessageType]?: number } = { ChangeRequest: 2, ChangeResponse: 2 };
+
+export function isSpoken(type: MessageType, version: number): boolean {
+  return version >= (SINCE[type] ?? 1);
+}
+
 const PEER_LOG = 64;
 const FOUNDING = 65;
 const NOT_A_MEMBER = 66;
+const ADDRESS = 67;
 
 const TYPE_OF_KIND = new Map<number, MessageType>(
   (Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]),
@@ -77,6 +86,7 @@ export const ENTRY_HEADER_BYTES = 13;
 const MAX_ITEMS = 1_000_000;
 const MAX_FOUNDERS = 15;
 const MAX_NAME_BYTES = 64;
+const MAX_ADDRESS_BYTES = 256;
 
 // ---- Encoding ----
 
@@ -217,6 +227,16 @@ export function encodeNotAMember(group: number, configurationIndex: Index): Uint
   return writer.finish();
 }
 
+/** "There I am reached": the first thing said on a connection, so that whoever does not list the sender can answer it. */
+export function encodeAddress(address: string): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.u8(ADDRESS);
+  // Of the node, not of one of its groups.
+  writer.u32(0);
+  writer.text(address);
+  return writer.finish();
+}
+
 export function encodeFoundingNotice(notice: FoundingNotice): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(FOUNDING);
@@ -256,6 +276,7 @@ function readPayload(reader: ByteReader, kind: number, group: number): Payload {
     };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   if (kind === NOT_A_MEMBER) return { ok: true, kind: "notAMember", group, configurationIndex: reader.u64() };
+  if (kind === ADDRESS) return { ok: true, kind: "address", address: reader.text(MAX_ADDRESS_BYTES) };
   const type = TYPE_OF_KIND.get(kind);
   if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
   return { ok: true, kind: "message", group, message: readMessage(reader, type) };

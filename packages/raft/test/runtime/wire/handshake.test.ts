@@ -17,7 +17,6 @@ import { bytesOf, flipBit, randomBytes, seededRandom } from "./bytes.js";
 const HELLO: Hello = {
   clusterId: Uint8Array.from({ length: 16 }, (_, place) => place + 1),
   name: "anna",
-  address: "10.0.0.1:2380",
   incarnation: 0xfedc_ba98_7654_3210n,
   boot: 7,
   founders: [
@@ -69,8 +68,6 @@ describe("the handshake", () => {
       110,
       110,
       97,
-      // "10.0.0.1:2380"
-      ...[13, 0, 49, 48, 46, 48, 46, 48, 46, 49, 58, 50, 51, 56, 48],
       0x10,
       0x32,
       0x54,
@@ -100,26 +97,36 @@ describe("the handshake", () => {
       0,
       0,
     ];
-    expect(Array.from(bytes)).toEqual(Array.from(envelope(1, 1, 1, Uint8Array.from(body))));
+    expect(Array.from(bytes)).toEqual(Array.from(envelope(1, 1, 2, Uint8Array.from(body))));
   });
 
   test("openings and answers come back as they were said", () => {
     for (const channel of ["main", "bulk"] as const) {
-      expect(decodeOpening(envelopeOf(encodeOpening(channel, HELLO)))).toEqual({ ok: true, version: 1, channel, hello: HELLO });
+      expect(decodeOpening(envelopeOf(encodeOpening(channel, HELLO)))).toEqual({
+        ok: true,
+        version: 2,
+        channel,
+        hello: { ...HELLO, version: 2 },
+      });
     }
     const other: Hello = {
       clusterId: new Uint8Array(16),
       name: "ü€😀",
-      address: "",
       incarnation: 0n,
       boot: Number.MAX_SAFE_INTEGER,
       founders: [],
     };
-    expect(decodeAnswer(envelopeOf(encodeAccepted(1, other)))).toEqual({ ok: true, kind: "accepted", version: 1, hello: other });
+    for (const version of [1, 2])
+      expect(decodeAnswer(envelopeOf(encodeAccepted(version, other)))).toEqual({
+        ok: true,
+        kind: "accepted",
+        version,
+        hello: { ...other, version },
+      });
     expect(decodeAnswer(envelopeOf(encodeRefused("not now")))).toEqual({
       ok: true,
       kind: "refused",
-      versions: { min: 1, max: 1 },
+      versions: { min: 1, max: 2 },
       reason: "not now",
     });
   });
@@ -157,10 +164,7 @@ describe("the handshake", () => {
     expect(() => encodeOpening("main", { ...HELLO, name: "\ud800" })).toThrow(RangeError);
     expect(() => encodeOpening("main", { ...HELLO, clusterId: new Uint8Array(15) })).toThrow(RangeError);
     expect(() =>
-      encodeAccepted(1, {
-        ...HELLO,
-        founders: Array.from({ length: 16 }, () => ({ name: "a", address: "host:1", incarnation: 1n })),
-      }),
+      encodeAccepted(1, { ...HELLO, founders: Array.from({ length: 16 }, () => ({ name: "a", incarnation: 1n })) }),
     ).toThrow(RangeError);
   });
 });
@@ -170,8 +174,8 @@ describe("versions", () => {
     const opening = decodeOpening(envelopeOf(envelope(1, 7, 9, Uint8Array.of(1, 2, 3))));
     expect(opening).toEqual({
       ok: false,
-      reason: "it speaks peer protocol version 7 to 9, this node speaks 1: upgrade this node first",
-      answer: "the caller speaks peer protocol version 7 to 9, this node speaks 1: upgrade this node first",
+      reason: "it speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
+      answer: "the caller speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
     });
   });
 
@@ -179,13 +183,14 @@ describe("versions", () => {
     const opening = decodeOpening(envelopeOf(encodeOpening("main", HELLO)), { min: 3, max: 4 });
     expect(opening).toMatchObject({
       ok: false,
-      answer: "the caller speaks peer protocol version 1, this node speaks 3 to 4: upgrade the caller first",
+      answer: "the caller speaks peer protocol version 1 to 2, this node speaks 3 to 4: upgrade the caller first",
     });
   });
 
   test("the highest version that both speak is taken", () => {
     const envelope = envelopeOf(encodeOpening("main", HELLO, { min: 1, max: 9 }));
-    expect(decodeOpening(envelope)).toMatchObject({ ok: true, version: 1 });
+    expect(decodeOpening(envelope)).toMatchObject({ ok: true, version: 2 });
+    expect(decodeOpening(envelope, { min: 1, max: 1 })).toMatchObject({ ok: true, version: 1, hello: { version: 1 } });
     expect(decodeOpening(envelope, { min: 1, max: 3 })).toMatchObject({ ok: true, version: 3 });
   });
 
@@ -200,9 +205,9 @@ describe("versions", () => {
   });
 
   test("a version that was not offered is not taken", () => {
-    expect(decodeAnswer(envelopeOf(encodeAccepted(2, HELLO)))).toEqual({
+    expect(decodeAnswer(envelopeOf(encodeAccepted(3, HELLO)))).toEqual({
       ok: false,
-      reason: "it chose version 2, which was not offered",
+      reason: "it chose version 3, which was not offered",
     });
   });
 });
