@@ -34,6 +34,7 @@ export {
   type NewMember,
   type NodeEvent,
   type NodeStatus,
+  type OpenSessionOptions,
   type PeerStatus,
   type ProposeOptions,
   type ProposeResult,
@@ -42,6 +43,8 @@ export {
   type RaftNode,
   type RaftNodeOptions,
   type ReadOptions,
+  type Session,
+  type SessionStatus,
   type StateMachine,
 } from "./runtime/index.js";
 

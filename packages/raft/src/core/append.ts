@@ -3,6 +3,7 @@
  * a follower takes from its leader. Configurations take effect the moment they are appended (dissertation section 4.1).
  */
 
+import { SESSION_HEADER_BYTES, stamped } from "./cluster-time.js";
 import type { Configuration } from "./configuration.js";
 import { decodeConfiguration } from "./configuration-codec.js";
 import { invariant } from "./invariants.js";
@@ -10,7 +11,7 @@ import type { ProposeRequest } from "./message.js";
 import { send } from "./outbox.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
 import { followConfiguration } from "./targets.js";
-import type { Entry, EntryType, Index, MemberId, Term } from "./types.js";
+import type { Entry, EntryType, Index, MemberId, ProposedType, Term } from "./types.js";
 
 /** Appends in the current term; they are persisted and sent with the next `take`. Returns the first one's index. */
 export function appendAsLeader(
@@ -79,12 +80,14 @@ export type ProposeRefusal = "notLeader" | "overloaded" | "tooLarge";
 export function proposeCommands(
   state: RaftState,
   commands: readonly Uint8Array[],
+  type: ProposedType = "command",
 ): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
   const { leadership, options } = state;
   if (state.role !== "leader" || leadership === null) return { refusal: "notLeader" };
+  const most = options.maxEntryBytes + (type === "session" ? SESSION_HEADER_BYTES : 0);
   let bytes = 0;
   for (const command of commands) {
-    if (command.length > options.maxEntryBytes) return { refusal: "tooLarge" };
+    if (command.length > most) return { refusal: "tooLarge" };
     bytes += command.length;
   }
   // A single command larger than the whole allowance still gets in when nothing else waits.
@@ -92,14 +95,14 @@ export function proposeCommands(
     return { refusal: "overloaded" };
   const firstIndex = appendAsLeader(
     state,
-    commands.map((data) => ({ type: "command", data })),
+    commands.map((data) => ({ type, data: type === "session" ? stamped(state, leadership, data) : data })),
   );
   return { firstIndex, term: state.currentTerm };
 }
 
 /** A follower hands on what its clients proposed. */
 export function handleProposeRequest(state: RaftState, from: MemberId, message: ProposeRequest): void {
-  const outcome = proposeCommands(state, message.commands);
+  const outcome = proposeCommands(state, message.commands, message.entryType);
   const { requestId } = message;
   if ("refusal" in outcome) {
     send(state, from, {

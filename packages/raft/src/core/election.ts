@@ -117,6 +117,7 @@ function becomeLeader(state: RaftState): void {
     progress: newTargets(state),
     firstIndexOfTerm: state.log.lastIndex + 1,
     reads: [],
+    since: state.now,
     uncommittedBytes: 0,
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
     recount: false,

@@ -2,6 +2,7 @@
  * @quorate/raft/core: the algorithm, pure. Begin reading at raft.ts (the door) and state.ts (Figure 2 of the paper);
  * handlers.ts says what each role does with each message; each other file is one idea.
  */
+export { readStamp } from "./cluster-time.js";
 export * from "./configuration.js";
 export { decodeConfiguration, encodeConfiguration } from "./configuration-codec.js";
 export * from "./event.js";

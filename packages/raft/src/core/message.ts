@@ -7,7 +7,7 @@
  * field as untrusted in meaning (it may be stale, duplicated, reordered or make no sense) and never throws on one.
  */
 import type { MembershipChange, MembershipRefusal } from "./membership-change.js";
-import type { Entry, Index, Term } from "./types.js";
+import type { Entry, Index, ProposedType, Term } from "./types.js";
 
 /** Would you vote for me in `proposedTerm`? Changes nothing on either side (dissertation section 9.6). */
 export interface RequestPreVote {
@@ -136,6 +136,8 @@ export interface ProposeRequest {
   readonly term: Term;
   /** Rises with each request, also over restarts: one that arrives twice is carried out once. */
   readonly requestId: number;
+  /** What they are to become. Requests of sessions are stamped by the leader, by its own clock. */
+  readonly entryType: ProposedType;
   readonly commands: readonly Uint8Array[];
 }
 

@@ -34,7 +34,7 @@ import {
   snapshotTaken,
 } from "./snapshot.js";
 import { type ConfigurationAt, configurationOf, type Effects, emit, latestConfiguration, type RaftState } from "./state.js";
-import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
+import type { Entry, HardState, Index, LogPosition, MemberId, Micros, ProposedType, Role, Term } from "./types.js";
 
 /** What a server starts from: everything a disk gave back. */
 export interface RaftStart {
@@ -85,16 +85,17 @@ export class Raft {
   propose(
     now: Micros,
     commands: readonly Uint8Array[],
+    type: ProposedType = "command",
   ): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
-    return this.#enter(now, (state) => proposeCommands(state, commands)) ?? { refusal: "notLeader" };
+    return this.#enter(now, (state) => proposeCommands(state, commands, type)) ?? { refusal: "notLeader" };
   }
 
   /** Hands commands to the leader. False: none is known, nothing was sent. The answer comes in `proposeResponses`. */
-  forward(now: Micros, requestId: number, commands: readonly Uint8Array[]): boolean {
+  forward(now: Micros, requestId: number, commands: readonly Uint8Array[], entryType: ProposedType = "command"): boolean {
     return (
       this.#enter(now, (state) => {
         if (state.leaderId === null || state.leaderId === state.id) return false;
-        send(state, state.leaderId, { type: "ProposeRequest", term: state.currentTerm, requestId, commands });
+        send(state, state.leaderId, { type: "ProposeRequest", term: state.currentTerm, requestId, entryType, commands });
         return true;
       }) ?? false
     );

@@ -45,6 +45,8 @@ export interface Leadership {
   /** The index of this term's no-op: nothing of this term is before it. */
   readonly firstIndexOfTerm: Index;
   readonly reads: PendingRead[];
+  /** When it began; what sessions' entries are stamped with counts from here. */
+  readonly since: Micros;
   /** Command bytes of this term that are not committed. */
   uncommittedBytes: number;
   /** When to look whether a quorum still answers. */

@@ -22,8 +22,14 @@ export type Index = number;
  */
 export type MemberId = string;
 
-/** What an entry is for. Only commands are shown to the state machine. */
-export type EntryType = "noop" | "command" | "configuration";
+/**
+ * What an entry is for. Only commands are shown to the state machine; a session's entry (cluster-time.ts) may hold one, and is
+ * opened by the runtime.
+ */
+export type EntryType = "noop" | "command" | "configuration" | "session";
+
+/** What callers may propose. */
+export type ProposedType = Extract<EntryType, "command" | "session">;
 
 /** One entry of the replicated log. Entries are immutable; `data` must not be written to once it is in a log. */
 export interface Entry {
@@ -31,7 +37,7 @@ export interface Entry {
   /** The term in which a leader created the entry. */
   readonly term: Term;
   readonly type: EntryType;
-  /** Empty for a no-op; the user's bytes for a command; an encoded `Configuration` for a configuration. */
+  /** Empty for a no-op; the user's bytes for a command; an encoded `Configuration`; a stamp and a request of a session. */
   readonly data: Uint8Array;
 }
 

@@ -247,7 +247,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
 
   #apply(entries: readonly Entry[]): void {
     const { host, proposals, reads } = this.#parts;
-    host.apply(entries, (index, term, result) => proposals.applied(index, term, result));
+    host.apply(entries, (index, term, result, reply) => proposals.applied(index, term, result, reply));
     const last = entries.at(-1);
     if (last === undefined) return;
     this.#raft.applied(this.#clock.now(), last.index);
@@ -268,6 +268,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     const outcome = this.#raft.propose(
       this.#clock.now(),
       batch.map((proposal) => proposal.command),
+      batch[0]?.entryType,
     );
     if (!("refusal" in outcome)) {
       this.#parts.proposals.placed(batch, outcome.firstIndex, outcome.term);
@@ -280,7 +281,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   #forward(batch: Proposal[]): boolean {
     const requestId = this.newRequestId();
     const commands = batch.map((proposal) => proposal.command);
-    if (!this.#raft.forward(this.#clock.now(), requestId, commands)) {
+    if (!this.#raft.forward(this.#clock.now(), requestId, commands, batch[0]?.entryType)) {
       this.#parts.proposals.putBack(batch);
       return false;
     }

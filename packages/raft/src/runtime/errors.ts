@@ -14,7 +14,7 @@ export type RaftErrorCode =
   | "notLeader"
   /** The leader was lost after the command was appended: another leader may commit it or not. */
   | "leadershipLost"
-  /** A limit on what may wait was reached (`maxPendingBytes`, `maxPendingProposals`, `maxPendingReads`). */
+  /** A limit was reached: on what may wait (`maxPendingBytes`, `maxPendingProposals`, `maxPendingReads`, `maxSessionRequests`), or `maxSessions`. */
   | "overloaded"
   /** The command is larger than `maxEntryBytes`. */
   | "tooLarge"
@@ -28,7 +28,8 @@ export type RaftErrorCode =
   | "failed"
   /**
    * A snapshot from the leader covered the index before this node applied it: something was committed there, but whether it was
-   * this command can't be told here (the outcome is unknown).
+   * this command can't be told here (the outcome is unknown). Or: in a session, the command was executed before, and its result was
+   * too large to be kept (the outcome is executed).
    */
   | "resultUnavailable"
   /** Refusals of a change of the members; each says what to do (core/membership-change.ts). */
@@ -37,6 +38,11 @@ export type RaftErrorCode =
   | "changeCancelled"
   /** This member was removed from its cluster. */
   | "removed"
+  /**
+   * The session is over: it was not used for its time, it was closed, or it never was. Nothing takes its place by itself, because
+   * what its commands have done is not known any more.
+   */
+  | "sessionExpired"
   /** An option or an argument is not valid; the message names it, its range and the remedy. */
   | "invalidArgument"
   /** The data directory can't be used: of another cluster or node, of a newer format, damaged, locked, not writable. */

@@ -16,16 +16,19 @@ import type {
   MembershipResult,
   NodeEvent,
   NodeStatus,
+  OpenSessionOptions,
   ProposeOptions,
   ProposeResult,
   RaftNode,
   ReadOptions,
+  Session,
 } from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
 import { notExecuted, type Proposals, unknownOutcome } from "./proposals.js";
 import type { Reads } from "./reads.js";
 import { submitChange, submitProposal, submitRead, unexplained } from "./requests.js";
+import { type ClientSession, openClientSession } from "./sessions/client-session.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** The live parts of a node once it is founded; before that there is no core to drive. */
@@ -42,6 +45,8 @@ export interface NodeBehind<Machine extends StateMachine> {
   readonly proposals: Proposals;
   readonly reads: Reads;
   readonly events: EventStream;
+  /** Called when the node closes or fails, and then forgotten. */
+  readonly whenStopped: Set<() => void>;
   readonly running: RunningParts<Machine> | null;
   readonly membership: MembershipWork | null;
   readonly state: NodeStatus["state"];
@@ -55,19 +60,13 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
   let closing: Promise<void> | null = null;
 
   function propose(command: Uint8Array, { timeoutMs, signal }: ProposeOptions = {}): Promise<ProposeResult> {
-    return new Promise((resolve, reject) => {
-      const refusal = aborted(signal);
-      if (refusal !== null) return reject(refusal);
-      const abandon = submitProposal(behind, command, timeoutMs, (error, result) => {
-        signal?.removeEventListener("abort", onAbort);
-        if (result === null) reject(error ?? unexplained());
-        else resolve(result);
-      });
-      function onAbort(): void {
-        abandon?.("aborted");
-      }
-      if (abandon !== null) signal?.addEventListener("abort", onAbort);
-    });
+    return promised(signal, (settle) => submitProposal(behind, command, timeoutMs, settle));
+  }
+
+  function openSession({ signal, ...request }: OpenSessionOptions = {}): Promise<Session> {
+    return promised(signal, (settle) =>
+      openClientSession(behind, request, (error, session) => settle(error, session === null ? null : sessionFace(session))),
+    );
   }
 
   function read<T>(
@@ -131,12 +130,54 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
 
   return {
     propose,
+    openSession,
     read,
     membership,
     status: () => behind.status(),
     events: (): AsyncIterableIterator<NodeEvent> => behind.events.listen(),
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A promise around what settles by a callback, and can be given up when the signal says so. */
+function promised<T>(
+  signal: AbortSignalLike | undefined,
+  submit: (settle: (error: RaftError | null, result: T | null) => void) => ((code: "aborted") => void) | null,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const refusal = aborted(signal);
+    if (refusal !== null) return reject(refusal);
+    let settled = false;
+    const abandon = submit((error, result) => {
+      settled = true;
+      signal?.removeEventListener("abort", onAbort);
+      if (result === null) reject(error ?? unexplained());
+      else resolve(result);
+    });
+    function onAbort(): void {
+      abandon?.("aborted");
+    }
+    if (abandon !== null && !settled) signal?.addEventListener("abort", onAbort);
+  });
+}
+
+function sessionFace<Machine extends StateMachine>(session: ClientSession<Machine>): Session {
+  const done = (settle: (error: RaftError | null, result: true | null) => void) => (error: RaftError | null) =>
+    settle(error, error === null ? true : null);
+  return {
+    id: session.id,
+    expireAfterMs: session.expireAfter / 1000,
+    get nextSequence() {
+      return session.nextSequence;
+    },
+    propose: (command, { timeoutMs, signal } = {}) => promised(signal, (settle) => session.propose(command, timeoutMs, settle)),
+    keepAlive: async ({ timeoutMs, signal } = {}) => {
+      await promised<true>(signal, (settle) => session.keepAlive(timeoutMs, done(settle)));
+    },
+    close: async ({ timeoutMs, signal } = {}) => {
+      await promised<true>(signal, (settle) => session.close(timeoutMs, done(settle)));
+    },
   };
 }
 

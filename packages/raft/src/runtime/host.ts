@@ -29,11 +29,12 @@ import { checkNodeOptions, type NodeOptions } from "./options.js";
 import type { Channel, Clock, Hello, PeerAddress, PeerHello, Ports, TimerHandle, TransportHandler } from "./ports.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
+import { SessionTable } from "./sessions/table.js";
 import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
-import { perform, runTask, type Task } from "./task.js";
+import { call, runTask, type Task } from "./task.js";
 import { decodePayload, encodeAddress, encodeFoundingNotice, encodeNotAMember, encodePeerLog } from "./wire/index.js";
 
 /** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
@@ -69,11 +70,19 @@ export function openHost<Machine extends StateMachine>(
   node.open((error) => opened(error, error === null ? node : null));
 }
 
+/** What the directory gave back, until the core begins. */
+interface PendingStart<Machine> {
+  readonly machine: Machine;
+  readonly sessions: SessionTable;
+  readonly recovered: RecoveredGroup;
+}
+
 export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machine>, TransportHandler {
   readonly options: NodeOptions;
   readonly proposals = new Proposals();
   readonly reads = new Reads();
   readonly events = new EventStream();
+  readonly whenStopped = new Set<() => void>();
   running: RunningParts<Machine> | null = null;
   failure: string | null = null;
 
@@ -142,7 +151,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         if (error !== null || found === null)
           return this.#openFailed(error ?? new Error("the data directory could not be opened"));
         try {
-          this.#directoryOpened(found.machine, found.recovered);
+          this.#directoryOpened(found);
         } catch (thrown) {
           this.#openFailed(asContradiction(thrown, this.#ports.disk.location));
         }
@@ -150,7 +159,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     );
   }
 
-  *#openDirectory(): Task<{ machine: Machine; recovered: RecoveredGroup }> {
+  *#openDirectory(): Task<PendingStart<Machine>> {
     const { disk, clock, random, transport } = this.#ports;
     const storage = yield* openStorage({
       disk,
@@ -166,19 +175,21 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     });
     this.#storage = storage;
     const machine = this.#newMachine();
-    const { snapshot } = storage;
-    if (snapshot !== null) {
-      const position = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
-      yield* perform((done) => restoreFrom(storage.files, position, machine, (body) => clock.setImmediate(body), done));
-    }
-    return { machine, recovered: storage.recovered };
+    const { snapshot, recovered } = storage;
+    if (snapshot === null) return { machine, sessions: new SessionTable(), recovered };
+    const position = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
+    const sessions = yield* call<SessionTable>((done) =>
+      restoreFrom(storage.files, position, machine, (body) => clock.setImmediate(body), done),
+    );
+    return { machine, sessions, recovered };
   }
 
   /** The directory is ours and readable; nothing was said to anybody yet. */
-  #directoryOpened(machine: Machine, recovered: RecoveredGroup): void {
+  #directoryOpened(found: PendingStart<Machine>): void {
+    const { recovered } = found;
     const storage = this.#storage;
     if (storage === null) return;
-    this.#pendingStart = { machine, recovered };
+    this.#pendingStart = found;
     const { cluster, id } = this.options;
     const hasLived = recovered.hardState.currentTerm > 0 || storage.snapshot !== null;
     // A founder with a log has heard all the others; one that has a log and no record of them was taken in later.
@@ -204,7 +215,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#ports.clock.setImmediate(() => this.#considerFounding());
   }
 
-  #pendingStart: { readonly machine: Machine; readonly recovered: RecoveredGroup } | null = null;
+  #pendingStart: PendingStart<Machine> | null = null;
 
   /** Whom this node keeps connections to: the members, and guests. */
   #peers(): readonly PeerAddress[] {
@@ -263,7 +274,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       },
       ...start,
     });
-    const host = new MachineHost(pending.machine);
+    const host = new MachineHost(pending.machine, pending.sessions);
     const parts = { raft, clock: this.clock, host, proposals: this.proposals };
     const publish = (event: NodeEvent): void => this.#publish(event);
     const fail = (reason: string): void => this.fail(reason);
@@ -514,6 +525,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       isConnected: (name) => this.#network.isConnected(name),
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
+      sessions: this.running?.host.sessions ?? null,
     });
   }
 
@@ -566,6 +578,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #stop(code: "closed" | "failed" | "removed", reason: string, done: () => void): void {
     this.running?.driver.stop();
     this.#snapshots?.stop();
+    for (const stop of [...this.whenStopped]) stop();
     this.proposals.settleAll(code, reason);
     this.reads.settleAll(() => new RaftError(code, reason, { outcome: "not-executed", retry: "elsewhere" }));
     this.#membership?.settleAll(() => new RaftError(code, reason, { outcome: "unknown", retry: "elsewhere" }));

@@ -95,7 +95,7 @@ export class Network {
   /** Pieces of snapshots go on the second connection, so that they never delay a heartbeat. */
   send(to: MemberId, message: Message): boolean {
     const link = this.#linkTo.get(to);
-    if (link === undefined || !isSpoken(message.type, link.version)) return false;
+    if (link === undefined || !isSpoken(message, link.version)) return false;
     return this.#transport.send(link.name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
   }
 

@@ -59,6 +59,12 @@ export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
   readonly maxPendingProposals?: number;
   /** Reads waiting here. Default 65,536. */
   readonly maxPendingReads?: number;
+  /** Sessions that may be open; counts for those opened through this node. See docs/sessions.md. Default 1,000. */
+  readonly maxSessions?: number;
+  /** Commands of one session that may wait at once, as far as their numbers go; counts for sessions opened through this node. 1 to 4096, default 64. */
+  readonly maxSessionRequests?: number;
+  /** Bytes of results kept for one session; counts for sessions opened through this node. At most 8 MiB, default 64 KiB. */
+  readonly maxSessionResultBytes?: number;
   /** A snapshot is taken when this many bytes of log were applied since the last one (and at least as many as it held). Default 64 MiB. */
   readonly snapshotLogBytes?: number;
   /** … or this many entries. Default 100,000. */
@@ -80,6 +86,41 @@ export interface ProposeResult {
   readonly result: Uint8Array;
   readonly index: Index;
   readonly term: Term;
+}
+
+export interface OpenSessionOptions {
+  /**
+   * The session expires when it was not used for so long by cluster time, which passes only while there is a leader.
+   * 1 to 604,800,000 (a week), default 60,000.
+   */
+  readonly expireAfterMs?: number;
+  /**
+   * Goes on with a session, after its client has started again: its id, and the number of the first command whose outcome the
+   * client may still ask for. Proposing the same commands again in the same order then gives them the same numbers.
+   */
+  readonly resume?: { readonly id: Index; readonly nextSequence: number };
+  /** Keeps it from expiring while this node and this object live. Default true. */
+  readonly keepAlive?: boolean;
+  /** How long to try. Default 5000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignalLike;
+}
+
+/** A session (dissertation section 6.3): whatever is repeated, by whomever, each of its commands is executed at most once. */
+export interface Session {
+  readonly id: Index;
+  readonly expireAfterMs: number;
+  /** The number that the next command gets. For `resume`: write it down, with the command, before you propose. */
+  readonly nextSequence: number;
+  /**
+   * Replicates a command, and repeats it until it is known what became of it or `timeoutMs` went by. Several may wait at once;
+   * they are executed in any order. Fails with `sessionExpired` when the session is over.
+   */
+  propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
+  /** Counts as use; for a session that was opened with `keepAlive: false`. */
+  keepAlive(options?: ProposeOptions): Promise<void>;
+  /** Ends the session, and frees what is kept for it. */
+  close(options?: ProposeOptions): Promise<void>;
 }
 
 /**
@@ -199,6 +240,18 @@ export interface ConfigurationStatus {
   } | null;
 }
 
+export interface SessionStatus {
+  /** Sessions in this node's table. */
+  readonly open: number;
+  /** Since this node started: requests that were answered with a kept result … */
+  readonly answeredAgain: number;
+  /** … of them those where the repetition was another leader's entry. */
+  readonly answeredAcrossTerms: number;
+  readonly expired: number;
+  /** Sessions that were not opened because of `maxSessions`. */
+  readonly refused: number;
+}
+
 export interface NodeStatus {
   readonly id: string;
   /** As sixteen hexadecimal digits. */
@@ -223,6 +276,7 @@ export interface NodeStatus {
   readonly firstLogIndex: Index;
   readonly pendingProposals: number;
   readonly pendingReads: number;
+  readonly sessions: SessionStatus;
   /** Voters in the newest configuration of the log, by name, sorted. Empty while founding. */
   readonly voters: readonly string[];
   readonly learners: readonly string[];
@@ -252,6 +306,8 @@ export type NodeEvent =
 export interface RaftNode<Machine extends StateMachine = StateMachine> extends AsyncDisposable {
   /** Replicates a command; resolves when it is committed and applied here. Any node will do. */
   propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
+  /** Opens a session, or goes on with one (`resume`). Fails with `overloaded` when there are `maxSessions`. */
+  openSession(options?: OpenSessionOptions): Promise<Session>;
   /** Calls `query` with the state machine at a moment that satisfies the consistency asked for. `query` must not change it. */
   read<T>(query: (machine: Machine) => T, options?: ReadOptions): Promise<T>;
   readonly membership: Membership;

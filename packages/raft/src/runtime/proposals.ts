@@ -3,14 +3,19 @@
  * leader appended it, never by hope: if that very entry is applied, the result is its; if another entry is applied at that
  * index, it was never committed and never will be; if neither is known in time, the outcome is unknown (pitfalls, rule 21).
  */
-import type { Index, Micros, Term } from "../core/types.js";
+import type { Index, Micros, ProposedType, Term } from "../core/types.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import type { ProposeResult } from "./node.js";
+import type { SessionReply } from "./sessions/table.js";
+
+/** What a session's request came to is told beside the place at which it stands. */
+export type SettleProposal = (error: RaftError | null, result: ProposeResult | null, reply?: SessionReply) => void;
 
 export interface Proposal {
+  readonly entryType: ProposedType;
   readonly command: Uint8Array;
   readonly expiresAt: Micros;
-  readonly settle: (error: RaftError | null, result: ProposeResult | null) => void;
+  readonly settle: SettleProposal;
   /** `waiting`: for a leader. `forwarded`: handed to the leader, place not known. `placed`: at (index, term). */
   state: "waiting" | "forwarded" | "placed" | "settled";
   index: Index;
@@ -81,13 +86,14 @@ export class Proposals {
     if (proposal.expiresAt < this.#nextExpiry) this.#nextExpiry = proposal.expiresAt;
   }
 
-  /** Those that wait, at most `maxBytes` of commands (at least one) and `maxCount`; they are the caller's now. */
+  /** The first that wait, all of one type, at most `maxBytes` of commands (at least one) and `maxCount`; they are the caller's now. */
   takeWaiting(maxCount: number, maxBytes: number): Proposal[] {
+    const type = this.#waiting[0]?.entryType;
     let bytes = 0;
     let count = 0;
     for (const proposal of this.#waiting) {
       bytes += proposal.command.length;
-      if (count >= maxCount || (bytes > maxBytes && count > 0)) break;
+      if (count >= maxCount || (bytes > maxBytes && count > 0) || proposal.entryType !== type) break;
       count += 1;
     }
     if (count === this.#waiting.length) {
@@ -132,12 +138,12 @@ export class Proposals {
   }
 
   /** An entry was applied here: settles what was proposed at its index. */
-  applied(index: Index, term: Term, result: Uint8Array | undefined): void {
+  applied(index: Index, term: Term, result: Uint8Array | undefined, reply?: SessionReply): void {
     let proposal: Proposal | null = this.#placed.get(index) ?? null;
     if (proposal === null) return;
     this.#placed.delete(index);
     for (; proposal !== null; proposal = proposal.next) {
-      if (proposal.term === term) this.#settle(proposal, null, { result: result ?? EMPTY, index, term });
+      if (proposal.term === term) this.#settle(proposal, null, { result: result ?? EMPTY, index, term }, reply);
       else
         this.#settle(
           proposal,
@@ -241,11 +247,11 @@ export class Proposals {
       for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
   }
 
-  #settle(proposal: Proposal, error: RaftError | null, result: ProposeResult | null): void {
+  #settle(proposal: Proposal, error: RaftError | null, result: ProposeResult | null, reply?: SessionReply): void {
     if (proposal.state === "settled") return;
     proposal.state = "settled";
     this.#count -= 1;
     this.#bytes -= proposal.command.length;
-    proposal.settle(error, result);
+    proposal.settle(error, result, reply);
   }
 }

@@ -6,13 +6,13 @@
  * Every `settle` is called exactly once: before the call returns (a refusal), by the driver, by the deadline, or when the
  * node is closed or fails.
  */
-import type { Index, Micros } from "../core/types.js";
+import type { Index, Micros, ProposedType } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import type { SettleChange, WantedChange } from "./membership.js";
-import type { Consistency, MembershipProgress, ProposeResult } from "./node.js";
+import type { Consistency, MembershipProgress } from "./node.js";
 import { checkAddress, checkName } from "./options.js";
-import { notExecuted, type Proposal } from "./proposals.js";
+import { notExecuted, type Proposal, type SettleProposal } from "./proposals.js";
 import type { Read } from "./reads.js";
 import type { StateMachine } from "./state-machine.js";
 
@@ -21,7 +21,6 @@ const DEFAULT_TIMEOUT_MS = 5000;
 const DEFAULT_CHANGE_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 86_400_000;
 
-export type SettleProposal = (error: RaftError | null, result: ProposeResult | null) => void;
 /** With the machine as it is at a moment that satisfies the consistency asked for, or with the reason why not. */
 export type SettleRead<Machine> = (error: RaftError | null, machine: Machine | null) => void;
 
@@ -32,14 +31,38 @@ export function submitProposal<Machine extends StateMachine>(
   timeoutMs: number | undefined,
   settle: SettleProposal,
 ): ((code: "aborted") => void) | null {
-  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? refuseCommand(behind, command);
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? refuseSize(behind, command) ?? refuseMore(behind, command);
   if (refusal !== null) {
     settle(refusal, null);
     return null;
   }
+  return add(behind, "command", command, deadline(behind, timeoutMs), settle);
+}
+
+/** Hands a session's request in, whose size and deadline were looked at by the session; for sessions only. */
+export function submitSessionRequest<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  request: Uint8Array,
+  expiresAt: Micros,
+  settle: SettleProposal,
+): ((code: "aborted") => void) | null {
+  const refusal = unavailable(behind) ?? refuseMore(behind, request);
+  if (refusal === null) return add(behind, "session", request, expiresAt, settle);
+  settle(refusal, null);
+  return null;
+}
+
+function add<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  entryType: ProposedType,
+  command: Uint8Array,
+  expiresAt: Micros,
+  settle: SettleProposal,
+): (code: "aborted") => void {
   const proposal: Proposal = {
+    entryType,
     command,
-    expiresAt: deadline(behind, timeoutMs),
+    expiresAt,
     settle,
     state: "waiting",
     index: 0,
@@ -170,8 +193,8 @@ function unavailable<Machine extends StateMachine>(behind: NodeBehind<Machine>):
   return null;
 }
 
-function refuseCommand<Machine extends StateMachine>(
-  { options, proposals }: NodeBehind<Machine>,
+export function refuseSize<Machine extends StateMachine>(
+  { options }: NodeBehind<Machine>,
   command: Uint8Array,
 ): RaftError | null {
   if (!(command instanceof Uint8Array)) return invalid("command must be a Uint8Array");
@@ -181,6 +204,13 @@ function refuseCommand<Machine extends StateMachine>(
       `the command has ${command.length} bytes, more than maxEntryBytes (${options.maxEntryBytes}): split it, or raise maxEntryBytes on every node`,
     );
   }
+  return null;
+}
+
+function refuseMore<Machine extends StateMachine>(
+  { options, proposals }: NodeBehind<Machine>,
+  command: Uint8Array,
+): RaftError | null {
   if (proposals.count >= options.maxPendingProposals)
     return notExecuted("overloaded", `${proposals.count} commands wait already (maxPendingProposals): try again shortly`);
   if (proposals.count > 0 && proposals.bytes + command.length > options.maxPendingBytes)
@@ -188,7 +218,7 @@ function refuseCommand<Machine extends StateMachine>(
   return null;
 }
 
-function checkTimeout(timeoutMs: number | undefined): RaftError | null {
+export function checkTimeout(timeoutMs: number | undefined): RaftError | null {
   if (timeoutMs === undefined || (Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) return null;
   return invalid(`timeoutMs is ${timeoutMs}: it must be above 0 and at most ${MAX_TIMEOUT_MS}`);
 }
@@ -198,11 +228,11 @@ function checkIndex(field: string, index: Index): RaftError | null {
   return invalid(`${field} is ${index}: it must be an index, a whole number from 0`);
 }
 
-function deadline<Machine extends StateMachine>({ clock }: NodeBehind<Machine>, timeoutMs: number | undefined): number {
+export function deadline<Machine extends StateMachine>({ clock }: NodeBehind<Machine>, timeoutMs: number | undefined): number {
   return clock.now() + Math.round((timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1000);
 }
 
-function invalid(message: string): RaftError {
+export function invalid(message: string): RaftError {
   return new RaftError("invalidArgument", message, { outcome: "not-executed", retry: "never" });
 }
 

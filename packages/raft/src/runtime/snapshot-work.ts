@@ -12,10 +12,12 @@ import type { Raft } from "../core/raft.js";
 import type { LogPosition } from "../core/types.js";
 import type { Driver } from "./driver.js";
 import type { GroupLog } from "./log-store.js";
-import { guard, type MachineHost } from "./machine-host.js";
+import { guard, type MachineHost, type SnapshotPart, type SnapshotPiece } from "./machine-host.js";
 import type { NodeEvent } from "./node.js";
 import type { Clock } from "./ports.js";
 import type { Proposals } from "./proposals.js";
+import type { SessionTable } from "./sessions/table.js";
+import { SessionRestore } from "./sessions/table-codec.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** What this work asks of the files; storage/snapshot-store.ts has them. Callbacks as everywhere: at once or later. */
@@ -26,13 +28,13 @@ export interface SnapshotFiles {
   /** Begins to receive; an earlier one that is not finished is dropped. */
   receive(position: LogPosition): SnapshotReceiving;
   /** The pieces of a durable snapshot, one a call; null after the last one. */
-  load(position: LogPosition, each: (piece: Uint8Array, next: () => void) => void, done: (error: Error | null) => void): void;
+  load(position: LogPosition, each: (piece: SnapshotPiece, next: () => void) => void, done: (error: Error | null) => void): void;
   /** Removes all but the two newest. Tells the position of the older one that was kept, if there is one. */
   prune(done: (error: Error | null, oldestKept: LogPosition | null) => void): void;
 }
 
 export interface SnapshotWriting {
-  add(piece: Uint8Array, done: (error: Error | null) => void): void;
+  add(piece: Uint8Array, done: (error: Error | null) => void, part?: SnapshotPart): void;
   /** Durable, renamed and read back. */
   finish(done: (error: Error | null, bytes: number) => void): void;
   abort(): void;
@@ -134,11 +136,13 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
         });
         return;
       }
-      writing.add(next.value, (error) => {
+      const { part, bytes } = next.value;
+      const added = (error: Error | null): void => {
         if (stopped) return;
         if (error !== null) return failed(error);
         inTurn(step);
-      });
+      };
+      writing.add(bytes, added, part);
     };
     inTurn(step);
   }
@@ -173,12 +177,15 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
         return compact();
       }
       const machine = parts.newMachine();
-      restoreFrom(files, position, machine, inTurn, (failure) => {
+      restoreFrom(files, position, machine, inTurn, (failure, sessions) => {
         if (stopped) return;
-        if (failure !== null) return parts.fail(`the snapshot at ${position.index} could not be restored: ${failure.message}`);
+        if (failure !== null || sessions === null)
+          return parts.fail(
+            `the snapshot at ${position.index} could not be restored: ${failure?.message ?? "no reason is known"}`,
+          );
         driver.tell((core, now) => {
           if (!core.snapshotInstalled(now, metadata)) return;
-          host.replace(machine);
+          host.replace(machine, sessions);
           parts.proposals.skippedTo(position.index);
           parts.publish({ type: "snapshotRestored", lastIncludedIndex: position.index });
         });
@@ -231,24 +238,28 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   };
 }
 
-/** Feeds a durable snapshot to a fresh machine, one piece a turn. Each piece is held back until it is known whether it is the last. */
+/**
+ * Feeds a durable snapshot to a fresh machine, one piece a turn, and gives the sessions that were frozen with it. Each piece of
+ * the machine is held back until it is known whether it is the last.
+ */
 export function restoreFrom(
   files: SnapshotFiles,
   position: LogPosition,
   machine: StateMachine,
   inTurn: (body: () => void) => void,
-  done: (error: Error | null) => void,
+  done: (error: Error | null, sessions: SessionTable | null) => void,
 ): void {
+  const sessions = new SessionRestore();
   let held: Uint8Array | null = null;
   let finished = false;
   const finish = (error: Error | null): void => {
     if (finished) return;
     finished = true;
-    done(error);
+    done(error, error === null ? sessions.finish() : null);
   };
   const attempt = (body: () => void): boolean => {
     try {
-      guard("restore", body);
+      body();
       return true;
     } catch (error) {
       finish(error instanceof Error ? error : new Error(String(error)));
@@ -257,15 +268,18 @@ export function restoreFrom(
   };
   files.load(
     position,
-    (piece, next) => {
+    ({ part, bytes }, next) => {
       const before = held;
-      held = piece;
-      if (before !== null && !attempt(() => machine.restore(before, false))) return;
-      inTurn(next);
+      if (part === "machine") held = bytes;
+      const fits = attempt(() => {
+        if (part === "sessions") sessions.piece(bytes);
+        else if (before !== null) guard("restore", () => machine.restore(before, false));
+      });
+      if (fits) inTurn(next);
     },
     (error) => {
       if (error !== null) return finish(error);
-      if (attempt(() => machine.restore(held ?? new Uint8Array(0), true))) finish(null);
+      if (attempt(() => guard("restore", () => machine.restore(held ?? new Uint8Array(0), true)))) finish(null);
     },
   );
 }

@@ -4,9 +4,10 @@ import type { Raft } from "../core/raft.js";
 import { hexadecimal } from "./cluster-id.js";
 import type { LeaderHint } from "./errors.js";
 import { incarnationText, memberName } from "./member-id.js";
-import type { ConfigurationStatus, NodeStatus, PeerStatus } from "./node.js";
+import type { ConfigurationStatus, NodeStatus, PeerStatus, SessionStatus } from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { PeerAddress } from "./ports.js";
+import { SessionTable } from "./sessions/table.js";
 import type { NodeStorage } from "./storage-binding.js";
 
 export interface StatusParts {
@@ -21,6 +22,8 @@ export interface StatusParts {
   readonly isConnected: (name: string) => boolean;
   readonly pendingProposals: number;
   readonly pendingReads: number;
+  /** Null while there is no machine yet. */
+  readonly sessions: SessionTable | null;
 }
 
 export function statusOf(parts: StatusParts): NodeStatus {
@@ -44,6 +47,7 @@ export function statusOf(parts: StatusParts): NodeStatus {
     firstLogIndex: (raft?.logStart.index ?? 0) + 1,
     pendingProposals: parts.pendingProposals,
     pendingReads: parts.pendingReads,
+    sessions: sessionStatusOf(parts.sessions ?? new SessionTable()),
     voters,
     learners,
     peers: peersOf(parts),
@@ -88,6 +92,10 @@ function peersOf({ options, raft, peers, isConnected }: StatusParts): readonly P
         state: progress?.state ?? null,
       };
     });
+}
+
+function sessionStatusOf({ sessions, counts }: SessionTable): SessionStatus {
+  return { open: sessions.size, ...counts };
 }
 
 function configurationStatusOf(raft: Raft | null): ConfigurationStatus {

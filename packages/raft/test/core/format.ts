@@ -1,12 +1,34 @@
 /** How the golden tests print things: one short line for each event, message and batch. */
-import type { Entry, HardState, LogPosition, MemberId, Message, PersistBatch, RaftEvent } from "../../src/core/index.js";
+import {
+  type Entry,
+  type HardState,
+  type LogPosition,
+  type MemberId,
+  type Message,
+  type PersistBatch,
+  type RaftEvent,
+  readStamp,
+} from "../../src/core/index.js";
 
 const text = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "?")).join("");
 
+/** `session +300ms "x"`: appended by a leader that had led for so long. */
+function formatSession(data: Uint8Array): string {
+  const stamp = readStamp(data);
+  return stamp === null ? "session without a stamp" : `session +${stamp.ledFor / 1000}ms "${text(stamp.request)}"`;
+}
+
 /** `5/2` is the entry at index 5 with term 2; a command shows its text, a no-op `noop`, a configuration `conf`. */
 export function formatEntry(entry: Entry): string {
-  const what = entry.type === "command" ? `"${text(entry.data)}"` : entry.type === "noop" ? "noop" : "conf";
+  const what =
+    entry.type === "command"
+      ? `"${text(entry.data)}"`
+      : entry.type === "noop"
+        ? "noop"
+        : entry.type === "session"
+          ? formatSession(entry.data)
+          : "conf";
   return `${entry.index}/${entry.term} ${what}`;
 }
 
@@ -65,7 +87,7 @@ export function formatMessage(message: Message): string {
     case "ReadIndexResponse":
       return `${head} id=${message.requestId} index=${message.readIndex ?? "refused"}`;
     case "ProposeRequest":
-      return `${head} id=${message.requestId} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
+      return `${head} id=${message.requestId}${message.entryType === "session" ? " session" : ""} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
     case "ProposeResponse":
       return `${head} id=${message.requestId} ${message.refusal ?? `${message.firstIndex}/${message.entryTerm}`}`;
     case "ChangeRequest":

@@ -14,6 +14,7 @@ import {
   type Message,
   NO_CONFIGURATION,
   type PersistBatch,
+  type ProposedType,
   Raft,
   type RaftOptions,
   type SnapshotMetadata,
@@ -118,11 +119,14 @@ export class GoldenCluster {
           node.raft.peerLog(node.now, plain[1] ?? "", Number(named.get("durable")), named.get("recovering") === "true"),
         );
       case "propose":
-        return this.#propose(first, plain.slice(1));
+        return this.#propose(first, plain.slice(1), "command");
+      case "propose-session":
+        return this.#propose(first, plain.slice(1), "session");
       case "forward":
+      case "forward-session":
         return this.#input(first, (node) =>
           this.#say(
-            `${first}: forward ${node.raft.forward(node.now, Number(plain[1]), plain.slice(2).map(bytes)) ? "sent" : "refused: no leader"}`,
+            `${first}: forward ${node.raft.forward(node.now, Number(plain[1]), plain.slice(2).map(bytes), command === "forward" ? "command" : "session") ? "sent" : "refused: no leader"}`,
           ),
         );
       case "read":
@@ -319,9 +323,9 @@ export class GoldenCluster {
     }
   }
 
-  #propose(id: MemberId, commands: string[]): void {
+  #propose(id: MemberId, commands: string[], type: ProposedType): void {
     this.#input(id, (node) => {
-      const outcome = node.raft.propose(node.now, commands.map(bytes));
+      const outcome = node.raft.propose(node.now, commands.map(bytes), type);
       this.#say(
         "refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: proposed at ${outcome.firstIndex}/${outcome.term}`,
       );

@@ -274,9 +274,10 @@ export class RandomCluster {
     if (node.down) return;
     this.#commands += 1;
     const command = Uint8Array.from([this.#commands & 255, (this.#commands >> 8) & 255]);
+    const type = this.#commands % 3 === 0 ? "session" : "command";
     this.#input(node, () => {
-      const outcome = node.raft.propose(this.#now, [command]);
-      if (this.#forwards && "refusal" in outcome) node.raft.forward(this.#now, this.#commands, [command]);
+      const outcome = node.raft.propose(this.#now, [command], type);
+      if (this.#forwards && "refusal" in outcome) node.raft.forward(this.#now, this.#commands, [command], type);
     });
   }
 

@@ -8,6 +8,7 @@ function proposal(expiresAt = 1000): { readonly proposal: Proposal; readonly tol
   return {
     told,
     proposal: {
+      entryType: "command",
       command: new Uint8Array(10),
       expiresAt,
       settle: (error, result) =>

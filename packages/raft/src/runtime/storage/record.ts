@@ -26,7 +26,7 @@ const MAGIC = 0x4c455251;
 
 export const RecordType = { batchStart: 1, entry: 2, logStart: 3, batchEnd: 4 } as const;
 
-const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration"];
+const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
 const HIGH = 2 ** 32;
 
 /** What is the same for all records of a batch. */
@@ -102,7 +102,7 @@ export class RecordWriter {
     const mask = payload.length < SECTOR_BYTES ? 0 : maskZeroSectors(bytes, start, end);
     view.setUint32(at, MAGIC, true);
     bytes[at + 8] = type;
-    bytes[at + 9] = entryType === "command" ? 1 : entryType === "noop" ? 0 : 2;
+    bytes[at + 9] = ENTRY_TYPES.indexOf(entryType);
     bytes[at + 10] = mask;
     view.setUint32(at + 12, payload.length, true);
     setU64(view, at + 16, this.#first + this.#place);

@@ -4,17 +4,20 @@
  *
  * Layout: magic u32, version u16, length u32, crc32c u32, then the metadata (last included index and term, index of the
  * configuration, configuration); then each piece: length u32, crc32c u32 (seeded with the checksum before it), bytes; then
- * the end: 0xffffffff u32, the last checksum u32, number of pieces u64.
+ * the end: 0xffffffff u32, the last checksum u32, number of pieces u64. A piece of the session table has the highest bit of
+ * its length set, and the seed of its checksum inverted, so that it is never taken for one of the machine's.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../../core/bytes.js";
 import { decodeConfiguration, encodeConfiguration } from "../../core/configuration-codec.js";
 import type { SnapshotMetadata } from "../../core/output.js";
 import { crc32c } from "../crc32c.js";
+import type { SnapshotPart, SnapshotPiece } from "../machine-host.js";
 
 const MAGIC = 0x534e5351;
 const VERSION = 1;
 const PREFIX_BYTES = 14;
 const PIECE_HEADER_BYTES = 8;
+const OF_SESSIONS = 0x80000000;
 const END = 0xffffffff;
 const END_BYTES = 16;
 const MAX_METADATA_BYTES = 256 * 1024;
@@ -43,15 +46,15 @@ export class BodyWriter {
     return writer.finish();
   }
 
-  piece(bytes: Uint8Array): Uint8Array {
+  piece(bytes: Uint8Array, part: SnapshotPart = "machine"): Uint8Array {
     if (bytes.length > MAX_PIECE_BYTES)
       throw new RangeError(
         `a piece of a snapshot has ${bytes.length} bytes: at most ${MAX_PIECE_BYTES} are possible, and 1 MiB is advised`,
       );
-    this.#checksum = crc32c(bytes, 0, bytes.length, this.#checksum);
+    this.#checksum = crc32c(bytes, 0, bytes.length, seedOf(part, this.#checksum));
     this.#pieces += 1;
     const writer = new ByteWriter(PIECE_HEADER_BYTES + bytes.length);
-    writer.u32(bytes.length);
+    writer.u32(part === "sessions" ? bytes.length + OF_SESSIONS : bytes.length);
     writer.u32(this.#checksum);
     writer.raw(bytes);
     return writer.finish();
@@ -64,6 +67,10 @@ export class BodyWriter {
     writer.u64(this.#pieces);
     return writer.finish();
   }
+}
+
+function seedOf(part: SnapshotPart, checksum: number): number {
+  return part === "sessions" ? ~checksum >>> 0 : checksum;
 }
 
 /** Reads a body from chunks of any size, in order. Throws a DecodeError at the first thing that is wrong. */
@@ -80,11 +87,11 @@ export class BodyReader {
   }
 
   /** The pieces that this chunk completes. */
-  push(chunk: Uint8Array): readonly Uint8Array[] {
+  push(chunk: Uint8Array): readonly SnapshotPiece[] {
     const bytes = new Uint8Array(this.#pending.length + chunk.length);
     bytes.set(this.#pending);
     bytes.set(chunk, this.#pending.length);
-    const pieces: Uint8Array[] = [];
+    const pieces: SnapshotPiece[] = [];
     let at = 0;
     for (;;) {
       const length = this.#partLength(bytes, at);
@@ -121,29 +128,32 @@ export class BodyReader {
       return PREFIX_BYTES + length;
     }
     if (reader.remaining < PIECE_HEADER_BYTES) return null;
-    const length = reader.u32();
-    if (length === END) return END_BYTES;
+    const first = reader.u32();
+    if (first === END) return END_BYTES;
+    const length = first % OF_SESSIONS;
     if (length > MAX_PIECE_BYTES) throw new DecodeError(`has a piece of ${length} bytes`);
     return PIECE_HEADER_BYTES + length;
   }
 
-  #take(reader: ByteReader): Uint8Array | null {
+  #take(reader: ByteReader): SnapshotPiece | null {
     if (this.#metadata === null) {
       this.#metadata = this.#readMetadata(reader);
       return null;
     }
-    const length = reader.u32();
+    const first = reader.u32();
     const checksum = reader.u32();
-    if (length === END) {
+    if (first === END) {
       if (checksum !== this.#checksum || reader.u64() !== this.#pieces) throw new DecodeError("ends with the wrong checksum");
       this.#ended = true;
       return null;
     }
-    const piece = reader.raw(length).slice();
-    if (crc32c(piece, 0, piece.length, this.#checksum) !== checksum) throw new DecodeError(`is damaged in piece ${this.#pieces}`);
+    const part = first >= OF_SESSIONS ? "sessions" : "machine";
+    const bytes = reader.raw(first % OF_SESSIONS).slice();
+    if (crc32c(bytes, 0, bytes.length, seedOf(part, this.#checksum)) !== checksum)
+      throw new DecodeError(`is damaged in piece ${this.#pieces}`);
     this.#checksum = checksum;
     this.#pieces += 1;
-    return piece;
+    return { part, bytes };
   }
 
   #readMetadata(reader: ByteReader): SnapshotMetadata {

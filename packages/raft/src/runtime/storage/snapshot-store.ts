@@ -10,6 +10,7 @@ import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.
 import type { SnapshotMetadata } from "../../core/output.js";
 import type { LogPosition } from "../../core/types.js";
 import { crc32c } from "../crc32c.js";
+import type { SnapshotPiece } from "../machine-host.js";
 import type { Disk, DiskFile } from "../ports.js";
 import type { SnapshotFiles, SnapshotReceiving, SnapshotWriting } from "../snapshot-work.js";
 import { call, perform, runTask, type Task } from "../task.js";
@@ -302,7 +303,7 @@ export class SnapshotStore implements SnapshotFiles {
       yield* draft.write(writer.metadata(metadata));
     }, ignore);
     return {
-      add: (piece, done) => draft.run(() => draft.write(writer.piece(piece)), done),
+      add: (piece, done, part) => draft.run(() => draft.write(writer.piece(piece, part)), done),
       finish: (done) => {
         draft.run(() => draft.write(writer.end()), ignore);
         this.#finish(draft, position, (error) => done(error, draft.bodyLength));
@@ -400,7 +401,7 @@ export class SnapshotStore implements SnapshotFiles {
     );
   }
 
-  load(position: LogPosition, each: (piece: Uint8Array, next: () => void) => void, done: (error: Error | null) => void): void {
+  load(position: LogPosition, each: (piece: SnapshotPiece, next: () => void) => void, done: (error: Error | null) => void): void {
     const stored = this.#find(position);
     if (stored === null) return done(new Error(`there is no snapshot at index ${position.index}`));
     const body = new BodyReader();

@@ -7,8 +7,8 @@
  */
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
 import type { MembershipRefusal } from "../../core/membership-change.js";
-import type { AppendEntries, Message, MessageType, ProposeResponse } from "../../core/message.js";
-import type { Entry, EntryType, Index, Term } from "../../core/types.js";
+import type { AppendEntries, Message, MessageType, ProposeRequest, ProposeResponse } from "../../core/message.js";
+import type { Entry, EntryType, Index, ProposedType, Term } from "../../core/types.js";
 import type { FounderRecord, FoundingNotice } from "../founding.js";
 import { readChange, writeChange } from "./change.js";
 
@@ -47,11 +47,17 @@ const KINDS = {
   ChangeRequest: 16,
   ChangeResponse: 17,
 } as const satisfies Record<MessageType, number>;
+/** A ProposeRequest whose commands are requests of sessions. */
+const PROPOSE_SESSION_REQUEST = 22;
 /** Messages that came with a later version of the protocol; to a peer that does not speak it they are not sent. */
 const SINCE: { readonly [Type in MessageType]?: number } = { ChangeRequest: 2, ChangeResponse: 2 };
 
-export function isSpoken(type: MessageType, version: number): boolean {
-  return version >= (SINCE[type] ?? 1);
+export function isSpoken(message: Message, version: number): boolean {
+  if (version >= 2) return true;
+  // Sessions came with version 2 as well.
+  if (message.type === "ProposeRequest") return message.entryType !== "session";
+  if (message.type === "AppendEntries") return message.entries.every(({ type }) => type !== "session");
+  return version >= (SINCE[message.type] ?? 1);
 }
 
 const PEER_LOG = 64;
@@ -63,7 +69,7 @@ const TYPE_OF_KIND = new Map<number, MessageType>(
   (Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]),
 );
 
-const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration"];
+const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
 const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge"];
 const CHANGE_REFUSALS: readonly (MembershipRefusal | null)[] = [
   null,
@@ -92,11 +98,15 @@ const MAX_ADDRESS_BYTES = 256;
 
 export function encodeMessage(group: number, message: Message): Uint8Array {
   const writer = new ByteWriter(sizeHint(message));
-  writer.u8(KINDS[message.type]);
+  writer.u8(kindOf(message));
   writer.u32(group);
   writer.u64(message.term);
   writeBody(writer, message);
   return writer.finish();
+}
+
+function kindOf(message: Message): number {
+  return message.type === "ProposeRequest" && message.entryType === "session" ? PROPOSE_SESSION_REQUEST : KINDS[message.type];
 }
 
 function sizeHint(message: Message): number {
@@ -277,6 +287,8 @@ function readPayload(reader: ByteReader, kind: number, group: number): Payload {
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   if (kind === NOT_A_MEMBER) return { ok: true, kind: "notAMember", group, configurationIndex: reader.u64() };
   if (kind === ADDRESS) return { ok: true, kind: "address", address: reader.text(MAX_ADDRESS_BYTES) };
+  if (kind === PROPOSE_SESSION_REQUEST)
+    return { ok: true, kind: "message", group, message: readProposeRequest(reader, reader.u64(), "session") };
   const type = TYPE_OF_KIND.get(kind);
   if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
   return { ok: true, kind: "message", group, message: readMessage(reader, type) };
@@ -350,13 +362,8 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
       const readIndex = reader.u64();
       return { type, term, requestId, readIndex: answered ? readIndex : null };
     }
-    case "ProposeRequest": {
-      const requestId = reader.u64();
-      const count = reader.count(4, MAX_ITEMS);
-      const commands: Uint8Array[] = [];
-      for (let place = 0; place < count; place += 1) commands.push(reader.blob());
-      return { type, term, requestId, commands };
-    }
+    case "ProposeRequest":
+      return readProposeRequest(reader, term, "command");
     case "ProposeResponse":
       return {
         type,
@@ -382,6 +389,14 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
         refusal: oneOf(CHANGE_REFUSALS, reader.u8()),
       };
   }
+}
+
+function readProposeRequest(reader: ByteReader, term: Term, entryType: ProposedType): ProposeRequest {
+  const requestId = reader.u64();
+  const count = reader.count(4, MAX_ITEMS);
+  const commands: Uint8Array[] = [];
+  for (let place = 0; place < count; place += 1) commands.push(reader.blob());
+  return { type: "ProposeRequest", term, requestId, entryType, commands };
 }
 
 function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {

@@ -4,6 +4,7 @@
  * among the two newest; none is ever found damaged, and none that was never finished is found at all.
  */
 import type { SnapshotMetadata } from "../../core/index.js";
+import type { SnapshotPiece } from "../../runtime/machine-host.js";
 import type { Disk } from "../../runtime/ports.js";
 import { BodyWriter } from "../../runtime/storage/snapshot-body.js";
 import { openSnapshots, type SnapshotStore } from "../../runtime/storage/snapshot-store.js";
@@ -71,8 +72,8 @@ function recover(disk: Disk): SnapshotFound {
       const [index, term] = name.split(/[-.]/, 2).map((part) => Number.parseInt(part, 16));
       if (index === undefined || term === undefined || !name.endsWith(".snapshot")) continue;
       const pieces: Uint8Array[] = [];
-      const each = (piece: Uint8Array, next: () => void): void => {
-        pieces.push(piece);
+      const each = ({ bytes }: SnapshotPiece, next: () => void): void => {
+        pieces.push(bytes);
         next();
       };
       yield* perform((done) =>

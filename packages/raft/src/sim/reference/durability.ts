@@ -6,7 +6,7 @@ import { sameConfiguration } from "./quorum.js";
 import { refuse } from "./rules.js";
 import { checkCommitted } from "./snapshot.js";
 import { TermLog } from "./term-log.js";
-import type { PersistRecord, StartRecord, StopRecord, TracedEvent } from "./trace.js";
+import type { PersistRecord, StartRecord, StopRecord, TracedEvent, TraceEntry } from "./trace.js";
 
 // ---- Batches ----
 
@@ -39,6 +39,7 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
     if (entry.index !== first + place || log.termAt(entry.index) !== entry.term)
       refuse("batchIsState", `${id} writes entry ${show(entry)}, where its log has term ${log.termAt(first + place)}`);
     cluster.book.see(entry);
+    checkStamp(cluster, server, entry);
     if (entry.type === "configuration" && !server.configurations.some((at) => at.index === entry.index))
       refuse("configurationInLog", `${id} has configuration ${entry.index} in its log, and does not say that it is in force`);
     if (ends.at(-1)?.term === entry.term) ends.pop();
@@ -48,6 +49,15 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
   server.handedIndex = log.lastIndex;
   server.owesLogStart = false;
   server.batches.push({ ticket, term: currentTerm, votedFor, covers: log.lastIndex, ends });
+}
+
+/** A leader writes each of its own entries once, in order. */
+function checkStamp(cluster: Cluster, server: Server, { index, term, stamp }: TraceEntry): void {
+  const { leadership } = termFacts(cluster, term);
+  if (stamp === undefined || leadership?.life !== server) return;
+  if (stamp < leadership.stamp)
+    refuse("clusterTime", `${server.id} stamps entry ${index} with ${stamp}, after one with ${leadership.stamp}`);
+  leadership.stamp = stamp;
 }
 
 export function persisted(cluster: Cluster, server: Server, ticket: number): void {

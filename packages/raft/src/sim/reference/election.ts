@@ -94,6 +94,7 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
     first: log.lastIndex + 1,
     log: log.copy(),
     commitIndex: server.commitIndex,
+    stamp: 0,
     acknowledged: new Map(),
     round: 0,
     confirmed: new Map(),

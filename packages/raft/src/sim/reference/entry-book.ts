@@ -11,7 +11,7 @@ export interface EntryFacts {
   readonly term: Term;
   /** The term of the entry before: with it the name stands for a whole log. */
   readonly previousTerm: Term;
-  /** Null: not seen yet; "passed over": not shown to a state machine, so no command. */
+  /** Null: not seen yet; "passed over": not shown to a state machine, so neither a command nor a session's. */
   type: EntryType | "passed over" | null;
   digest: number | null;
   configuration: TraceConfiguration | null;
@@ -50,8 +50,8 @@ export class EntryBook {
     const { type, digest, configuration = null } = entry;
     const other = (what: string): never =>
       refuse("logMatching", `entry ${entry.index}/${entry.term} is seen with another ${what}`);
-    if (facts.type === "passed over" && type === "command")
-      refuse("applyInOrder", `command ${entry.index} was passed over by a state machine`);
+    if (facts.type === "passed over" && (type === "command" || type === "session"))
+      refuse("applyInOrder", `${type} ${entry.index} was passed over by a state machine`);
     if (facts.type !== null && facts.type !== "passed over" && facts.type !== type) other("type");
     if (facts.digest !== null && facts.digest !== digest) other("content");
     const known = facts.configuration;

@@ -47,6 +47,8 @@ export interface Leadership {
   /** Its log: as it was at the election, and what it appended since. */
   readonly log: TermLog;
   commitIndex: Index;
+  /** The newest stamp of its own session entries. */
+  stamp: number;
   /** How far each follower's acknowledgements that it received go. */
   readonly acknowledged: Map<MemberId, Index>;
   /** The newest round of heartbeats that was sent; the newest that each follower's answers confirm, and a quorum's. */

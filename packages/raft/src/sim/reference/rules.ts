@@ -47,6 +47,7 @@ export const RULES = {
   stateMachineSafety: "at each index one entry is committed and applied, on all servers (Raft 5.4.3, figure 3)",
   applyCommitted: "only committed entries are applied (Raft 5.3, figure 2)",
   applyInOrder: "commands are applied once each, in the order of the log (Raft 5.3, figure 2)",
+  clusterTime: "within a term, the stamps of sessions' entries never fall along the leader's log (dissertation 6.3)",
   // ---- Membership ----
   configurationInLog: "the newest configuration in the log is in force, from its appending to its cutting off (dissertation 4.1)",
   configurationChange:

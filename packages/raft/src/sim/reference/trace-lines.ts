@@ -124,9 +124,10 @@ const configuration = object({ voters: members, votersOutgoing: members, learner
 const position = { index: count, term: count };
 const entry = object({
   ...position,
-  type: oneOf("noop", "command", "configuration"),
+  type: oneOf("noop", "command", "configuration", "session"),
   digest: count,
   configuration: optional(configuration),
+  stamp: optional(count),
 });
 const hardState = { currentTerm: count, votedFor: orNull(text), commitIndex: count };
 const snapshotEnd = { lastIncludedIndex: count, lastIncludedTerm: count };

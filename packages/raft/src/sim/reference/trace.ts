@@ -38,6 +38,8 @@ export interface TraceEntry {
   readonly digest: number;
   /** With a configuration entry, and only there. */
   readonly configuration?: TraceConfiguration;
+  /** With a session's entry, and only there: for how many microseconds its leader had led. */
+  readonly stamp?: number;
 }
 
 /** The messages of core/message.ts, with entries and commands as digests and without the bytes of snapshots. */
@@ -45,7 +47,7 @@ export type TraceMessage =
   | Exclude<Message, AppendEntries | InstallSnapshot | ProposeRequest | ChangeRequest>
   | (Omit<AppendEntries, "entries"> & { readonly entries: readonly TraceEntry[] })
   | (Omit<InstallSnapshot, "data"> & { readonly length: number })
-  | (Omit<ProposeRequest, "commands"> & { readonly commands: readonly number[] })
+  | (Omit<ProposeRequest, "commands" | "entryType"> & { readonly commands: readonly number[] })
   /** What is asked for shows in the configuration that the leader appends. */
   | Omit<ChangeRequest, "change">;
 

@@ -13,6 +13,7 @@ import {
   type PersistBatch,
   Raft,
   type RaftStart,
+  readStamp,
   type SnapshotMetadata,
 } from "../../core/index.js";
 import {
@@ -53,7 +54,12 @@ export function traceEntry(entry: Entry): TraceEntry {
   const { index, term, type, data } = entry;
   const configuration = type === "configuration" ? decodeConfiguration(data) : null;
   const plain = { index, term, type, digest: digestOf(data) };
-  const made = configuration === null ? plain : { ...plain, configuration: configurationIn(configuration) };
+  const stamp = type === "session" ? (readStamp(data)?.ledFor ?? null) : null;
+  const made = {
+    ...plain,
+    ...(configuration === null ? {} : { configuration: configurationIn(configuration) }),
+    ...(stamp === null ? {} : { stamp }),
+  };
   seen.set(entry, made);
   return made;
 }
@@ -66,8 +72,10 @@ export function traceMessage(message: Message): TraceMessage {
       const { data, ...rest } = message;
       return { ...rest, length: data.length };
     }
-    case "ProposeRequest":
-      return { ...message, commands: message.commands.map(digestOf) };
+    case "ProposeRequest": {
+      const { commands, entryType: _, ...rest } = message;
+      return { ...rest, commands: commands.map(digestOf) };
+    }
     case "ChangeRequest": {
       const { change: _, ...rest } = message;
       return rest;

@@ -12,7 +12,11 @@ const term = number;
 const entriesAfter = (prevLogIndex: number): fc.Arbitrary<Entry[]> =>
   fc
     .array(
-      fc.record({ term, type: fc.constantFrom("noop" as const, "command" as const, "configuration" as const), data: bytes }),
+      fc.record({
+        term,
+        type: fc.constantFrom("noop" as const, "command" as const, "configuration" as const, "session" as const),
+        data: bytes,
+      }),
       { maxLength: 8 },
     )
     .map((list) => list.map((entry, place) => ({ index: prevLogIndex + 1 + place, ...entry })));
@@ -78,6 +82,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     type: fc.constant("ProposeRequest" as const),
     term,
     requestId: number,
+    entryType: fc.constantFrom("command" as const, "session" as const),
     commands: fc.array(bytes, { maxLength: 6 }),
   }),
   fc.record({

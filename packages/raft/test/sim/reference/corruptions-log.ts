@@ -5,6 +5,24 @@ import { at, atMessage, type Corruption, lastOf, nextOf } from "./corruption.js"
 const other = (entry: TraceEntry): TraceEntry => ({ ...entry, digest: entry.digest + 1 });
 
 export const REPLICATION: readonly Corruption[] = [
+  at(
+    "persist",
+    "a leader stamps a session's entry with an earlier time than the one before",
+    ["clusterTime"],
+    (record, { trace, at: place, node }) => {
+      const { currentTerm: term } = record;
+      const isOwn = (entry: TraceEntry): boolean => entry.term === term && entry.stamp !== undefined;
+      const earlier = trace
+        .slice(0, place)
+        .flatMap((each) => (each.type === "persist" && each.node === record.node ? each.entries.filter(isOwn) : []))
+        .at(-1);
+      if (node.role !== "leader" || earlier?.stamp === undefined || earlier.stamp === 0) return null;
+      const stamp = earlier.stamp - 1;
+      const changed = record.entries.findIndex(isOwn);
+      if (changed === -1) return null;
+      return [{ ...record, entries: record.entries.map((entry, each) => (each === changed ? { ...entry, stamp } : entry)) }];
+    },
+  ),
   at("entriesAppended", "a leader leaves a gap in its log", ["leaderAppendOnly"], (record, { node }) =>
     node.role === "leader" ? [{ ...record, first: record.first + 1, last: record.last + 1 }] : null,
   ),

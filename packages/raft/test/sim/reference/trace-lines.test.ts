@@ -40,7 +40,7 @@ describe("a trace in lines", () => {
     [
       `${TRACE_HEADER}\n{"type":"apply","node":"a","entry":{"index":1,"term":1,"type":"query","digest":5}}`,
       2,
-      'apply: "entry" "type" must be one of "noop", "command", "configuration"',
+      'apply: "entry" "type" must be one of "noop", "command", "configuration", "session"',
     ],
   ])("says what is wrong in which line: %s", (text, line, what) => {
     const parse = (): unknown => parseTrace(text);
