@@ -98,6 +98,8 @@ export function nodeError(error: unknown): unknown {
     case "removed":
     case "failed":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: server stopped");
+    // The server opens no sessions.
+    case "sessionExpired":
     case "invalidArgument":
     case "dataDirectory":
     case "address":

@@ -34,6 +34,7 @@ const STATUS: NodeStatus = {
   firstLogIndex: 1,
   pendingProposals: 0,
   pendingReads: 0,
+  sessions: { open: 0, answeredAgain: 0, answeredAcrossTerms: 0, expired: 0, refused: 0 },
   voters: ["a", "b"],
   learners: [],
   warnings: [],

@@ -6,23 +6,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { replayScript } from "../golden-script.js";
 import { GoldenCluster } from "./golden-cluster.js";
 
 const folder = new URL("./golden/", import.meta.url);
 
-/** Runs a script: lines before `----` are commands (`#` comments stay); what follows up to an empty line is replaced. */
-export function replay(script: string): string {
+function replay(script: string): string {
   const cluster = new GoldenCluster();
-  const written: string[] = [];
-  for (const block of script.split(/\n\n+/)) {
-    const commands = (block.split(/^----$/m)[0] ?? "").trim();
-    if (commands === "") continue;
-    const lines = commands.split("\n");
-    const outputs = lines.filter((line) => !line.startsWith("#")).map((line) => cluster.run(line));
-    const heard = outputs.filter((output) => output !== "ok\n").join("") || "ok\n";
-    written.push(outputs.length === 0 ? `${commands}\n` : `${commands}\n----\n${heard}`);
-  }
-  return written.join("\n");
+  return replayScript(script, (line) => cluster.run(line));
 }
 
 describe("golden scripts of the core", () => {
