@@ -175,6 +175,7 @@ function sessionFace<Machine extends StateMachine>(session: ClientSession<Machin
     keepAlive: async ({ timeoutMs, signal } = {}) => {
       await promised<true>(signal, (settle) => session.keepAlive(timeoutMs, done(settle)));
     },
+    detach: () => session.detach(),
     close: async ({ timeoutMs, signal } = {}) => {
       await promised<true>(signal, (settle) => session.close(timeoutMs, done(settle)));
     },

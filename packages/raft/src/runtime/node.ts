@@ -119,6 +119,8 @@ export interface Session {
   propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
   /** Counts as use; for a session that was opened with `keepAlive: false`. */
   keepAlive(options?: ProposeOptions): Promise<void>;
+  /** Lets go of it without ending it: it is not kept alive from here any more, and another client may `resume` it. */
+  detach(): void;
   /** Ends the session, and frees what is kept for it. */
   close(options?: ProposeOptions): Promise<void>;
 }

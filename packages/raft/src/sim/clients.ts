@@ -11,12 +11,13 @@
 import type { Operation } from "../check/index.js";
 import type { Index, Micros } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
-import type { NodeHost, ProposeResult, RaftError, StateMachine } from "../runtime/index.js";
+import type { NodeHost, StateMachine } from "../runtime/index.js";
 import { submitProposal, submitRead } from "../runtime/requests.js";
 import type { Coverage } from "./coverage.js";
 import type { PlannedClients } from "./plan.js";
 import { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
+import { SessionClient, type SessionWrite } from "./session-client.js";
 import { numbered, type Witness, type WitnessedMachine } from "./witness.js";
 import type { ClientOperation, ReadOperation, Workload, WriteOperation } from "./workload.js";
 
@@ -35,12 +36,16 @@ export interface ClientsOptions<Machine extends StateMachine, State> {
   readonly witness: Witness<Machine>;
   readonly coverage: Coverage;
   readonly complain: (text: string) => never;
+  /** No clock of a node jumps. */
+  readonly clocksAreFair: boolean;
   /** Whom a client may ask now. */
   readonly contacts: () => readonly Contact<Machine>[];
 }
 
-interface Client<Machine> {
+interface Client<Machine extends StateMachine> {
   readonly number: number;
+  /** Writes in a session. */
+  readonly session: SessionClient<Machine> | null;
   readonly random: SeededRandom;
   /** Index of the contact of last time, and of its newest acknowledged write. */
   contact: number;
@@ -69,6 +74,8 @@ interface ReadSeen<Machine> {
 }
 
 const SWEEP_MICROS = 500_000;
+/** Progress is owed in time, also where all clients may be away. */
+const LONGEST_AWAY_MICROS = 3_000_000;
 
 export class Clients<Machine extends StateMachine, State> {
   readonly #options: ClientsOptions<Machine, State>;
@@ -85,6 +92,8 @@ export class Clients<Machine extends StateMachine, State> {
   #operations = 0;
   #processes = 0;
   #active = false;
+  /** How often they began. */
+  #beginning = 0;
   #sweeping = false;
   /** Whatever was answered so far had seen so many commands. */
   #seen = 0;
@@ -94,14 +103,19 @@ export class Clients<Machine extends StateMachine, State> {
   constructor(options: ClientsOptions<Machine, State>) {
     this.#options = options;
     const { plan, seed, witness, complain } = options;
-    this.#clients = Array.from({ length: plan.count }, (_, number) => ({
-      number,
-      random: new SeededRandom(seed, 5000 + number),
-      contact: number,
-      lastIndex: 0,
-      again: null,
-      process: this.#newProcess(),
-    }));
+    this.#clients = Array.from({ length: plan.count }, (_, number) => {
+      const random = new SeededRandom(seed, 5000 + number);
+      const client: Client<Machine> = {
+        number,
+        session: this.#sessionOf(number, random, () => client),
+        random,
+        contact: number,
+        lastIndex: 0,
+        again: null,
+        process: this.#newProcess(),
+      };
+      return client;
+    });
     witness.onFirst = (operation) => {
       const digest = this.#asked.get(operation);
       if (digest === undefined) complain(`operation ${operation} was applied, and nobody asked for it`);
@@ -114,9 +128,10 @@ export class Clients<Machine extends StateMachine, State> {
   begin(): void {
     if (this.#active) return;
     this.#active = true;
+    this.#beginning += 1;
     const { scheduler, plan } = this.#options;
     for (const client of this.#clients)
-      scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client));
+      scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client, this.#beginning));
     if (!this.#sweeping) this.#sweep();
   }
 
@@ -127,7 +142,7 @@ export class Clients<Machine extends StateMachine, State> {
 
   /** Somebody waits for an answer. */
   get busy(): boolean {
-    return this.#pending.size > 0;
+    return this.#pending.size > 0 || this.#clients.some(({ session }) => session?.busy === true);
   }
 
   /** That life of a node is over: nobody will ever settle what it was asked. */
@@ -168,16 +183,15 @@ export class Clients<Machine extends StateMachine, State> {
     return this.#processes - 1;
   }
 
-  #act(client: Client<Machine>): void {
-    if (!this.#active) return;
-    const { scheduler, plan, workload, contacts, coverage } = this.#options;
+  /** `beginning`: what was left to do when clients were paused is not taken up beside what they do now. */
+  #act(client: Client<Machine>, beginning: number): void {
+    if (!this.#active || beginning !== this.#beginning) return;
+    const { scheduler, workload, coverage } = this.#options;
     const again = (): void => {
-      scheduler.schedule(client.random.between(plan.pauseLow, plan.pauseHigh), () => this.#act(client));
+      scheduler.schedule(this.#pauseOf(client), () => this.#act(client, beginning));
     };
-    const available = contacts();
-    if (client.random.chance(plan.restlessPerMille)) client.contact = client.random.below(1024);
-    const contact = available[client.contact % Math.max(1, available.length)];
-    if (contact === undefined) return again();
+    const contact = this.#contactOf(client);
+    if (contact === null || client.session?.busy === true) return again();
     if (client.lastIndex > 0 && client.random.chance(30)) return this.#readOwn(client, contact, again);
     this.#operations += 1;
     const { again: repeated } = client;
@@ -185,59 +199,120 @@ export class Clients<Machine extends StateMachine, State> {
     if (repeated !== null) coverage.note("writeRepeated");
     const operation = repeated ?? workload.operation(client.random, { client: client.number, number: this.#operations });
     if ("query" in operation) this.#read(client, contact, operation, again);
+    else if (client.session !== null) this.#writeInSession(client, client.session, operation, again);
     else this.#write(client, contact, operation, this.#operations, again);
+  }
+
+  /** The node of last time, or another. */
+  #contactOf(client: Client<Machine>): Contact<Machine> | null {
+    const { contacts, plan } = this.#options;
+    const available = contacts();
+    if (client.random.chance(plan.restlessPerMille)) client.contact = client.random.below(1024);
+    return available[client.contact % Math.max(1, available.length)] ?? null;
+  }
+
+  #pauseOf({ random, session }: Client<Machine>): Micros {
+    const { pauseLow, pauseHigh, sessions } = this.#options.plan;
+    if (session !== null && sessions !== null && random.chance(sessions.awayPerMille))
+      return random.between(pauseLow, Math.min(2000 * sessions.expireAfterMs, LONGEST_AWAY_MICROS));
+    return random.between(pauseLow, pauseHigh);
+  }
+
+  #sessionOf(number: number, random: SeededRandom, client: () => Client<Machine>): SessionClient<Machine> | null {
+    const { plan, scheduler, coverage, complain, clocksAreFair } = this.#options;
+    // Plans of earlier versions know nothing of sessions.
+    const sessions = plan.sessions ?? null;
+    if (sessions === null || number >= sessions.clients) return null;
+    return new SessionClient<Machine>({
+      plan: sessions,
+      timeoutMs: plan.timeoutMs,
+      scheduler,
+      coverage,
+      random,
+      complain,
+      clocksAreFair,
+      contact: () => this.#contactOf(client()),
+      expect: (contact, gone) => {
+        const pending = this.#expect(client(), contact, gone);
+        return () => this.#pending.delete(pending) && !pending.givenUp;
+      },
+    });
   }
 
   // ---- Writing ----
 
   #write(client: Client<Machine>, contact: Contact<Machine>, write: WriteOperation, number: number, again: () => void): void {
+    const { command, done, refused, unknown } = this.#begin(client, write, number);
+    const pending = this.#expect(client, contact, () => {
+      unknown();
+      again();
+    });
+    submitProposal(contact.host, command, this.#options.plan.timeoutMs, (error, result) => {
+      if (!this.#pending.delete(pending) || pending.givenUp) return;
+      if (result !== null) done(result);
+      else if (error?.outcome === "not-executed") refused(error);
+      else unknown();
+      again();
+    });
+  }
+
+  /** A burst that begins with this write; one process does one thing at a time, so each is a process of its own. */
+  #writeInSession(client: Client<Machine>, session: SessionClient<Machine>, first: WriteOperation, again: () => void): void {
+    const { plan, workload } = this.#options;
+    const writes = [this.#begin(client, first, this.#operations)];
+    for (let more = client.random.between(1, plan.sessions?.burst ?? 1); more > 1; more -= 1) {
+      this.#operations += 1;
+      const operation = workload.operation(client.random, { client: client.number, number: this.#operations });
+      if ("query" in operation) continue;
+      client.process = this.#newProcess();
+      writes.push(this.#begin(client, operation, this.#operations));
+    }
+    session.write(writes, again);
+  }
+
+  /** What is noted of a write, and of what becomes of it. */
+  #begin(client: Client<Machine>, write: WriteOperation, number: number): SessionWrite {
     const { plan, scheduler, coverage, witness, complain } = this.#options;
     const command = numbered(number, write.command);
     this.#asked.set(number, crc32c(command));
-    const call = scheduler.now();
     const floor = this.#seen;
-    const record = this.#recorder(client, write, call);
+    const record = this.#recorder(client, write, scheduler.now());
     const insist = (): void => {
       if (client.random.chance(plan.stubbornPerMille)) client.again = write;
     };
-    const unknown = (): void => {
-      this.#unknown.add(number);
-      coverage.note("writeUnknown");
-      insist();
-      record(null, null);
-      again();
-    };
-    const settle = (error: RaftError | null, result: ProposeResult | null): void => {
-      if (result !== null) {
+    return {
+      command,
+      done: ({ index, result }) => {
         const place = witness.placeOf(number);
-        if (witness.order[place]?.index !== result.index)
-          complain(`operation ${number} was acknowledged at index ${result.index}, and is not what was applied there`);
-        if (crc32c(result.result) !== witness.order[place]?.resultDigest)
+        if (witness.order[place]?.index !== index)
+          complain(`operation ${number} was acknowledged at index ${index}, and is not what was applied there`);
+        if (crc32c(result) !== witness.order[place]?.resultDigest)
           complain(`the client of operation ${number} was given another answer than the state machines gave`);
         if (place < floor)
           complain(`operation ${number} has place ${place}, and a client that was answered before it began had seen ${floor}`);
-        this.acknowledged.set(number, result.index);
+        this.acknowledged.set(number, index);
         this.#seen = Math.max(this.#seen, place + 1);
-        client.lastIndex = result.index;
+        client.lastIndex = index;
         this.writes += 1;
-        record(write.answer?.(result.result) ?? null, scheduler.now());
-        again();
-      } else if (error?.outcome === "not-executed") {
+        record(write.answer?.(result) ?? null, scheduler.now());
+      },
+      refused: (error) => {
         this.#notExecuted.add(number);
         if (witness.placeOf(number) >= 0)
-          complain(`operation ${number} was applied, and a client is told that it was not executed (${error.message})`);
-        coverage.note(error.code === "overloaded" ? "overloaded" : "writeRefused");
-        if (error.message.includes("was replaced")) coverage.note("writeReplaced");
+          complain(
+            `operation ${number} was applied, and a client is told that it was not executed (${error?.message ?? "several times"})`,
+          );
+        coverage.note(error?.code === "overloaded" ? "overloaded" : "writeRefused");
+        if (error?.message.includes("was replaced") === true) coverage.note("writeReplaced");
         insist();
-        again();
-      } else {
-        unknown();
-      }
+      },
+      unknown: () => {
+        this.#unknown.add(number);
+        coverage.note("writeUnknown");
+        insist();
+        record(null, null);
+      },
     };
-    const pending = this.#expect(client, contact, unknown);
-    submitProposal(contact.host, command, plan.timeoutMs, (error, result) => {
-      if (this.#pending.delete(pending) && !pending.givenUp) settle(error, result);
-    });
   }
 
   // ---- Reading ----

@@ -98,6 +98,15 @@ export const SITUATIONS = {
   overloaded: "a node refused a request because too many waited",
   readOnFollower: "a follower answered a linearizable read",
   readRefused: "a read was refused",
+  // Sessions
+  sessionAnsweredAgain: "a command that was repeated was answered from the session table",
+  sessionAnsweredAcrossTerms: "a command stood in the log twice, by two leaders",
+  sessionExpired: "a session expired",
+  sessionRefused: "a session was not opened because there were as many as may be",
+  sessionRestored: "a node came by a table with sessions through a snapshot of another",
+  sessionResumed: "a client went on with its session at another node",
+  sessionToldExpired: "a client was told that its session is over",
+  sessionResultNotKept: "a command that was repeated had an answer too large to be kept",
 } as const satisfies Record<string, string>;
 
 export type Situation = keyof typeof SITUATIONS;

@@ -77,6 +77,22 @@ export interface PlannedOptions {
   readonly trailingEntries: number;
   readonly maxPendingProposals: number;
   readonly maxPendingReads: number;
+  readonly maxSessions: number;
+  readonly maxSessionRequests: number;
+  readonly maxSessionResultBytes: number;
+}
+
+/** Clients that write in sessions (session-client.ts). */
+export interface PlannedSessions {
+  /** So many of the clients. */
+  readonly clients: number;
+  readonly expireAfterMs: number;
+  readonly keepAlive: boolean;
+  /** At most so many commands at once. */
+  readonly burst: number;
+  /** Of a thousand times so often, after a burst, the client ends its session; or is away for up to twice its time. */
+  readonly closePerMille: number;
+  readonly awayPerMille: number;
 }
 
 export interface PlannedClients {
@@ -90,6 +106,8 @@ export interface PlannedClients {
   readonly restlessPerMille: number;
   /** Of a thousand times so often it asks the same again if it was refused or never learned what became of it. */
   readonly stubbornPerMille: number;
+  /** Null, and in plans of earlier versions not there: nobody uses sessions. */
+  readonly sessions: PlannedSessions | null;
 }
 
 export interface Plan {
@@ -153,7 +171,9 @@ const KINDS = (Object.keys(WEIGHTS) as IncidentKind[]).filter((kind) => WEIGHTS[
 export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const random = new SeededRandom(seed, 1);
   const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
-  const options = drawOptions(random);
+  // What came later is drawn from chance of its own, so that the rest of a plan stays what it was.
+  const forSessions = new SeededRandom(seed, 40);
+  const options = { ...drawOptions(random), ...drawSessionLimits(forSessions) };
   const electionMicros = options.electionTimeoutMs * 1000;
   const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
   const plan: Plan = {
@@ -164,7 +184,7 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     weather: drawWeather(random, electionMicros),
     syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
     drift: drawDrift(random, nodes),
-    clients: drawClients(random),
+    clients: drawClients(random, forSessions, options.maxSessions),
     stormMicros,
     stormEvents: random.between(15_000, 28_000),
     incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),
@@ -227,7 +247,7 @@ const CHANGES = [
   "readdWiped",
 ] as const;
 
-function drawOptions(random: SeededRandom): PlannedOptions {
+function drawOptions(random: SeededRandom): Omit<PlannedOptions, keyof ReturnType<typeof drawSessionLimits>> {
   const electionTimeoutMs = random.between(150, 600);
   return {
     electionTimeoutMs,
@@ -260,10 +280,36 @@ function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
   return Array.from({ length: nodes }, () => (drifts ? random.between(-50_000, 50_000) : 0));
 }
 
-function drawClients(random: SeededRandom): PlannedClients {
-  const pauseHigh = random.pick([20_000, 40_000, 60_000, 60_000, 120_000]) ?? 60_000;
+/** Small at times, so that they are met. */
+function drawSessionLimits(
+  random: SeededRandom,
+): Pick<PlannedOptions, "maxSessions" | "maxSessionRequests" | "maxSessionResultBytes"> {
   return {
-    count: random.between(2, 10),
+    maxSessions: random.chance(300) ? random.between(1, 4) : 1000,
+    maxSessionRequests: random.chance(300) ? random.between(1, 3) : 64,
+    maxSessionResultBytes: random.pick([0, 9, 20, 65_536, 65_536]) ?? 65_536,
+  };
+}
+
+function drawSessions(random: SeededRandom, count: number, maxSessions: number): PlannedSessions | null {
+  if (random.chance(250)) return null;
+  return {
+    clients: random.between(1, count),
+    // Where there may be few, one that nobody knows any more must make room in time.
+    expireAfterMs: random.pick(maxSessions < count ? [200, 500, 1000] : [200, 500, 1000, 3000, 20_000]) ?? 1000,
+    keepAlive: random.chance(500),
+    burst: random.pick([1, 1, 2, 5]) ?? 1,
+    closePerMille: random.pick([0, 20, 100]) ?? 0,
+    awayPerMille: random.pick([0, 30, 100]) ?? 0,
+  };
+}
+
+function drawClients(random: SeededRandom, forSessions: SeededRandom, maxSessions: number): PlannedClients {
+  const pauseHigh = random.pick([20_000, 40_000, 60_000, 60_000, 120_000]) ?? 60_000;
+  const count = random.between(2, 10);
+  return {
+    count,
+    sessions: drawSessions(forSessions, count, maxSessions),
     pauseLow: random.between(100, 4000),
     pauseHigh,
     timeoutMs: random.pick([300, 1000, 2000, 2000]) ?? 2000,

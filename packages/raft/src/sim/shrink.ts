@@ -83,6 +83,7 @@ function calmerWorlds({ weather, drift, syncMicros, clients }: Plan): readonly P
     { drift: drift.map(() => 0) },
     { syncMicros: Math.min(syncMicros, 4000) },
     { clients: { ...clients, pauseHigh: Math.max(clients.pauseHigh, 60_000) } },
+    { clients: { ...clients, sessions: null } },
   ];
   return worlds;
 }

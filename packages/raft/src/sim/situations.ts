@@ -165,6 +165,11 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
         case "farewellEnded":
           membersChange(memory, event, raft);
           break;
+        case "snapshotRestored": {
+          const life = options.cluster().members.find((member) => member.name === name)?.life;
+          if ((life?.host.running?.host.sessions.sessions.size ?? 0) > 0) coverage.note("sessionRestored");
+          break;
+        }
         case "loopLate":
           coverage.note("loopLate");
           break;

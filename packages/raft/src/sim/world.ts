@@ -13,7 +13,11 @@ import { checkHistory, explain } from "../check/index.js";
 import type { Configuration } from "../core/configuration.js";
 import { isJoint, quorumValue } from "../core/quorum.js";
 import type { MemberId, Micros } from "../core/types.js";
+import { crc32c } from "../runtime/crc32c.js";
 import { isPlaceholder } from "../runtime/membership.js";
+import type { SessionStatus } from "../runtime/node.js";
+import type { SessionTable } from "../runtime/sessions/table.js";
+import { freezeSessions } from "../runtime/sessions/table-codec.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
 import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
@@ -146,7 +150,10 @@ export class World<Machine extends StateMachine, State> {
       complain,
       trace: followed(options, complain),
       withoutSync,
-      lifeEnded: ({ host }) => this.#clients.nodeGone(host),
+      lifeEnded: ({ host }) => {
+        noteSessions(this.#coverage, host.status().sessions);
+        this.#clients.nodeGone(host);
+      },
       told: this.#told,
     });
     this.#clients = new Clients<Machine, State>({
@@ -157,6 +164,7 @@ export class World<Machine extends StateMachine, State> {
       witness: this.#witness,
       coverage: this.#coverage,
       complain,
+      clocksAreFair: !plan.incidents.some(({ kind }) => kind === "clockJump"),
       contacts: () => this.#contacts(),
     });
     const operator = new Operator<Machine>({
@@ -277,6 +285,7 @@ export class World<Machine extends StateMachine, State> {
   }
 
   #judge(): void {
+    for (const { life } of this.#cluster.members) if (life !== null) noteSessions(this.#coverage, life.host.status().sessions);
     this.#clients.judge();
     const { model } = this.#workload;
     if (model === undefined) return;
@@ -351,9 +360,14 @@ export class World<Machine extends StateMachine, State> {
 
   #compareStates(): void {
     const leader = this.#cluster.whole.map((member) => this.#cluster.raftOf(member)).find((raft) => raft?.role === "leader");
+    let sessions: number | null = null;
     for (const member of leader == null ? [] : this.#membersOf(leader.configuration, this.#cluster.whole)) {
-      const machine = member.life?.host.running?.host.machine;
-      if (machine === undefined) this.#fail(`${member.name} is down in the calm`);
+      const host = member.life?.host.running?.host;
+      if (host === undefined) this.#fail(`${member.name} is down in the calm`);
+      const { machine } = host;
+      const digest = digestOfSessions(host.sessions);
+      sessions ??= digest;
+      if (digest !== sessions) this.#fail(`the session table of ${member.name} differs from another node's after the same log`);
       if (machine.place !== this.#witness.order.length)
         this.#fail(`${member.name} holds ${machine.place} commands of ${this.#witness.order.length}`);
       machine.compareState();
@@ -443,6 +457,22 @@ export class World<Machine extends StateMachine, State> {
     }
     return all;
   }
+}
+
+function noteSessions(coverage: Coverage, counts: SessionStatus): void {
+  coverage.note("sessionAnsweredAgain", counts.answeredAgain);
+  coverage.note("sessionAnsweredAcrossTerms", counts.answeredAcrossTerms);
+  coverage.note("sessionExpired", counts.expired);
+  coverage.note("sessionRefused", counts.refused);
+}
+
+/** Over all that a snapshot would hold of them. */
+function digestOfSessions(table: SessionTable): number {
+  let digest = 0;
+  const pieces = freezeSessions(table);
+  for (let next = pieces.next(); next.done !== true; next = pieces.next())
+    digest = crc32c(next.value, 0, next.value.length, digest);
+  return digest;
 }
 
 /** The rules of Raft and the ledger of promises, as one observer. */

@@ -132,6 +132,11 @@ export class ClientSession<Machine extends StateMachine> {
     return this.#simple("keepAlive", timeoutMs, settle);
   }
 
+  /** Lets go of it: it is not kept alive from here any more. Another client may go on with it, or it expires. */
+  detach(): void {
+    this.#rest();
+  }
+
   /** Ends it, for whoever holds it. One that is over already is no error. */
   close(timeoutMs: number | undefined, settle: (error: RaftError | null) => void): GiveUp | null {
     if (this.#over !== null) {
