@@ -1,5 +1,5 @@
 /**
- * The log as witness (docs/invariants.md). A simulator sees what every node applies, so it knows the one order in which things happened; whatever
+ * The log as witness, and with it Exactly once (docs/invariants.md). A simulator sees what every node applies, so it knows the one order in which things happened; whatever
  * nodes hold and clients were told is compared with it, each entry once: no search is needed (testing page, section 2).
  *
  * For this each command carries a number in front, and the user's machine is wrapped in one that takes it off again, tells

@@ -7,7 +7,7 @@
  * outside of it stays as it is, and without any client a leader and equal logs are owed; then progress for clients; then, with
  * everybody back, the same state everywhere; and at last everything loses its power once more, and what was promised must
  * be on the disks. Liveness is what the calm is for, and at the end Linearizability is judged once more, by a model where the
- * workload has one (docs/invariants.md).
+ * workload has one. Exactly once: at every comparison the session tables are equal too (docs/invariants.md).
  */
 import { checkHistory, explain } from "../check/index.js";
 import type { Configuration } from "../core/configuration.js";

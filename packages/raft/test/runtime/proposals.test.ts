@@ -97,3 +97,14 @@ test("two commands at one index, of two terms: the one that is applied is done, 
   proposals.applied(7, 3, undefined);
   expect([older.told, newer.told]).toEqual([["notLeader, not-executed"], ["done at 7/3"]]);
 });
+
+test("what is handed on together is of one type, in the order in which it came", () => {
+  const proposals = new Proposals();
+  const given = (["command", "command", "session", "command"] as const).map((entryType) => ({
+    ...proposal().proposal,
+    entryType,
+  }));
+  for (const each of given) proposals.add(each);
+  const taken = [1, 2, 3, 4].map(() => proposals.takeWaiting(10, 1000));
+  expect(taken).toEqual([[given[0], given[1]], [given[2]], [given[3]], []]);
+});

@@ -34,7 +34,8 @@ function take(disk: BytesDisk, indexes: readonly number[]): FoundSnapshots {
   const found = openedAt(disk);
   for (const index of indexes) {
     const writing = found.store.begin(metadata(index));
-    for (const piece of PIECES) writing.add(piece, (error) => expect(error).toBeNull());
+    for (const [place, piece] of PIECES.entries())
+      writing.add(piece, (error) => expect(error).toBeNull(), place === 0 ? "sessions" : "machine");
     writing.finish((error) => expect(error).toBeNull());
   }
   return found;
@@ -64,6 +65,11 @@ describe("a file that is not whole does not count", () => {
     const damages: [string, (bytes: Uint8Array) => Uint8Array][] = [];
     for (let at = OWNER_BYTES; at < whole.length; at += 3)
       damages.push([`bit flip at ${at}`, (bytes) => bytes.map((byte, place) => (place === at ? byte ^ 16 : byte))]);
+    // The bit that says whose a piece is.
+    const lengths = [...whole.keys()].filter((at) => whole[at] === 0xe8 && whole[at + 1] === 3 && at > OWNER_BYTES);
+    expect(lengths.length).toBe(PIECES.length);
+    for (const at of lengths)
+      damages.push([`whose ${at} is`, (bytes) => bytes.map((byte, place) => (place === at + 3 ? byte ^ 128 : byte))]);
     for (const length of [0, 1, OWNER_BYTES, OWNER_BYTES + 100, whole.length - 1000, whole.length - 16, whole.length - 1])
       damages.push([`cut to ${length}`, (bytes) => bytes.slice(0, length)]);
     for (const [what, damage] of damages) {

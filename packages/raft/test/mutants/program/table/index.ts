@@ -6,6 +6,16 @@ import { LOG } from "./log.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
+import { SESSIONS } from "./sessions.js";
 import { SNAPSHOT } from "./snapshot.js";
 
-export const MUTANTS: readonly Mutant[] = [...ELECTION, ...REPLICATION, ...READS, ...SNAPSHOT, ...LOG, ...FILES, ...NODE];
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTION,
+  ...REPLICATION,
+  ...READS,
+  ...SNAPSHOT,
+  ...LOG,
+  ...FILES,
+  ...NODE,
+  ...SESSIONS,
+];
