@@ -14,6 +14,7 @@ import { Raft, type RaftStart } from "../core/raft.js";
 import type { Entry, LogPosition, MemberId } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
+import { type CheckpointOwner, durableStorageOf, readCheckpoint } from "./durable.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
@@ -30,8 +31,8 @@ import type { Channel, Clock, Hello, PeerAddress, PeerHello, Ports, TimerHandle,
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { SessionTable } from "./sessions/table.js";
-import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
-import type { StateMachine } from "./state-machine.js";
+import { createSnapshotWork, metadataAt, type Restored, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
+import type { DurableStorage, StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { call, runTask, type Task } from "./task.js";
@@ -74,6 +75,8 @@ export function openHost<Machine extends StateMachine>(
 interface PendingStart<Machine> {
   readonly machine: Machine;
   readonly sessions: SessionTable;
+  /** What the machine stands for; null: nothing. */
+  readonly snapshot: SnapshotMetadata | null;
   readonly recovered: RecoveredGroup;
 }
 
@@ -95,6 +98,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #storage: NodeStorage | null = null;
   #founding: Founding | null = null;
   #snapshots: SnapshotWork | null = null;
+  /** The machine's own storage, if it has one. */
+  #durable: DurableStorage | null = null;
   readonly #guests: Guests;
   #opened: ((error: Error | null) => void) | null = null;
   #listening = false;
@@ -161,6 +166,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   *#openDirectory(): Task<PendingStart<Machine>> {
     const { disk, clock, random, transport } = this.#ports;
+    const machine = this.#newMachine();
+    const durable = durableStorageOf(machine);
+    this.#durable = durable;
     const storage = yield* openStorage({
       disk,
       clock,
@@ -168,20 +176,34 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       clusterId: this.#clusterId,
       name: this.options.id,
       segmentBytes: this.options.segmentBytes,
+      openMachine: (owner) => (durable === null ? null : readCheckpoint(owner, durable.open())),
       beforeChanges: (done) => {
         if (transport.check === undefined) done(null);
         else transport.check((error) => done(error === null ? null : asAddressError(error)));
       },
     });
     this.#storage = storage;
-    const machine = this.#newMachine();
-    const { snapshot, recovered } = storage;
-    if (snapshot === null) return { machine, sessions: new SessionTable(), recovered };
+    const { snapshot, recovered, checkpoint } = storage;
+    // What a durable machine holds by itself is as good as a snapshot, and often newer.
+    if (checkpoint !== null && checkpoint.metadata.lastIncludedIndex >= (snapshot?.lastIncludedIndex ?? 0))
+      return { machine, sessions: checkpoint.sessions, snapshot: checkpoint.metadata, recovered };
+    if (snapshot === null) return { machine, sessions: new SessionTable(), snapshot, recovered };
     const position = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
-    const sessions = yield* call<SessionTable>((done) =>
+    const { sessions, lastPiece } = yield* call<Restored>((done) =>
       restoreFrom(storage.files, position, machine, (body) => clock.setImmediate(body), done),
     );
-    return { machine, sessions, recovered };
+    if (durable === null) {
+      lastPiece();
+    } else {
+      const context = { owner: this.#ownerOf(storage), metadataAt: () => snapshot };
+      const before = new MachineHost(machine, checkpoint?.sessions ?? new SessionTable(), context);
+      before.replaceDurable(snapshot, sessions, lastPiece);
+    }
+    return { machine, sessions, snapshot, recovered };
+  }
+
+  #ownerOf({ incarnation }: NodeStorage): CheckpointOwner {
+    return { clusterId: this.#clusterId, incarnation };
   }
 
   /** The directory is ours and readable; nothing was said to anybody yet. */
@@ -191,13 +213,13 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (storage === null) return;
     this.#pendingStart = found;
     const { cluster, id } = this.options;
-    const hasLived = recovered.hardState.currentTerm > 0 || storage.snapshot !== null;
+    const hasLived = recovered.hardState.currentTerm > 0 || found.snapshot !== null;
     // A founder with a log has heard all the others; one that has a log and no record of them was taken in later.
     const joins = this.options.join || (hasLived && cluster.length > 1 && storage.founders.length === 0);
     if (!joins) this.#founding = new Founding(cluster, { name: id, incarnation: storage.incarnation }, storage.founders);
     const founding = this.#founding === null ? NO_CONFIGURATION : foundingConfiguration(cluster, this.#founding.records);
     if (hasLived || joins) {
-      const known = storage.snapshot?.configuration ?? founding;
+      const known = found.snapshot?.configuration ?? founding;
       if (known === null)
         return this.#openFailed(
           new RaftError(
@@ -260,7 +282,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (storage === null || pending === null || this.running !== null) return;
     this.#pendingStart = null;
     const id = memberId(this.options.id, storage.incarnation);
-    const start = reconcile(storage.snapshot, pending.recovered, founding);
+    const start = reconcile(pending.snapshot, pending.recovered, founding);
     const raft = this.#newRaft({
       id,
       random: () => this.#ports.random.nextUint32(),
@@ -274,7 +296,16 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       },
       ...start,
     });
-    const host = new MachineHost(pending.machine, pending.sessions);
+    const host = new MachineHost(
+      pending.machine,
+      pending.sessions,
+      this.#durable === null
+        ? null
+        : {
+            owner: this.#ownerOf(storage),
+            metadataAt: (index, term) => metadataAt(raft, index, term),
+          },
+    );
     const parts = { raft, clock: this.clock, host, proposals: this.proposals };
     const publish = (event: NodeEvent): void => this.#publish(event);
     const fail = (reason: string): void => this.fail(reason);
@@ -575,6 +606,17 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     });
   }
 
+  /** User code, at a time when nothing can be made of its errors but a warning. */
+  #closeMachine(): void {
+    const durable = this.#durable;
+    this.#durable = null;
+    try {
+      durable?.close();
+    } catch (error) {
+      this.warning(`the state machine did not close: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   #stop(code: "closed" | "failed" | "removed", reason: string, done: () => void): void {
     this.running?.driver.stop();
     this.#snapshots?.stop();
@@ -584,6 +626,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#membership?.settleAll(() => new RaftError(code, reason, { outcome: "unknown", retry: "elsewhere" }));
     if (this.#guestTimer !== null) this.clock.clearTimer(this.#guestTimer);
     const closeStorage = (): void => {
+      this.#closeMachine();
       if (this.#storage === null) this.#ports.disk.unlock(() => done());
       else this.#storage.close(done);
     };

@@ -14,7 +14,7 @@ export type * from "./node.js";
 export { checkAddress, checkName, checkNodeOptions, type NodeOptions } from "./options.js";
 export * from "./ports.js";
 export { type ClientSession, openClientSession } from "./sessions/client-session.js";
-export type { CommittedEntry, StateMachine } from "./state-machine.js";
+export type { CommittedEntry, DurableStorage, KeptRecord, StateMachine } from "./state-machine.js";
 export { LogDamage } from "./storage/recovery.js";
 export { type NodeStorage, openStorage, type StorageOptions } from "./storage-binding.js";
 export { call, perform, runTask, type Task } from "./task.js";

@@ -6,10 +6,13 @@
  * stands for; its pieces are written while the machine goes on. Only when the file is durable and was read back is the log
  * compacted (storage rule WAL10), and the write-ahead log is kept from the *older* of the two newest snapshots, so that
  * one bad file does not end the node.
+ *
+ * A machine that keeps itself on disk needs no file: when its own storage is durable up to an index, that is the snapshot, and the
+ * log may go up to there. A file is written only when a follower needs one.
  */
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "../core/output.js";
 import type { Raft } from "../core/raft.js";
-import type { LogPosition } from "../core/types.js";
+import type { Index, LogPosition, Term } from "../core/types.js";
 import type { Driver } from "./driver.js";
 import type { GroupLog } from "./log-store.js";
 import { guard, type MachineHost, type SnapshotPart, type SnapshotPiece } from "./machine-host.js";
@@ -18,7 +21,7 @@ import type { Clock } from "./ports.js";
 import type { Proposals } from "./proposals.js";
 import type { SessionTable } from "./sessions/table.js";
 import { SessionRestore } from "./sessions/table-codec.js";
-import type { StateMachine } from "./state-machine.js";
+import type { DurableStorage, StateMachine } from "./state-machine.js";
 
 /** What this work asks of the files; storage/snapshot-store.ts has them. Callbacks as everywhere: at once or later. */
 export interface SnapshotFiles {
@@ -70,6 +73,9 @@ export interface SnapshotWork {
   stop(): void;
 }
 
+/** A log that may be compacted waits for a transfer until it is so many times as long as it would be. */
+const MOST_WAITS = 4;
+
 export function createSnapshotWork<Machine extends StateMachine>(parts: SnapshotParts<Machine>): SnapshotWork {
   const { raft, driver, clock, host, files, log } = parts;
   let taking: SnapshotWriting | null = null;
@@ -77,6 +83,8 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   /** The size of the last snapshot: a new one is worth its while when the log since then outgrew it. */
   let lastBytes = 0;
   let stopped = false;
+  /** A durable machine is asked to be durable. */
+  let syncing = false;
 
   const positionOf = (of: { readonly lastIncludedIndex: number; readonly lastIncludedTerm: number }): LogPosition => ({
     index: of.lastIncludedIndex,
@@ -100,18 +108,42 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     return host.bytesSinceSnapshot >= Math.max(parts.snapshotLogBytes, lastBytes);
   }
 
+  /** All that is applied up to now is to survive without the log. */
+  function makeDurable(durable: DurableStorage): void {
+    const metadata = metadataAt(raft, raft.lastApplied);
+    if (metadata.configuration.voters.length === 0) return;
+    host.countAnew();
+    syncing = true;
+    durable.sync((error) => {
+      if (stopped) return;
+      syncing = false;
+      if (error !== null) return parts.fail(`the state machine's storage can't be made durable: ${error.message}`);
+      const { lastIncludedIndex } = metadata;
+      let start = raft.logStart;
+      driver.tell((core, now) => {
+        core.snapshotTaken(now, metadata);
+        start = core.compact(now, lastIncludedIndex - parts.trailingEntries);
+      });
+      parts.publish({ type: "snapshotTaken", lastIncludedIndex, bytes: 0 });
+      log.release(start);
+    });
+  }
+
+  /** While a follower is being sent a file it stays the newest snapshot, or the transfer would begin again and again (pitfalls F22). */
+  function isSending(): boolean {
+    if (host.entriesSinceSnapshot >= MOST_WAITS * parts.snapshotLogEntries) return false;
+    if (host.bytesSinceSnapshot >= MOST_WAITS * parts.snapshotLogBytes) return false;
+    return taking !== null || [...raft.progress.values()].some(({ state }) => state === "snapshot");
+  }
+
   function take(): void {
     const index = raft.lastApplied;
-    const { configuration, index: configurationIndex } = raft.configurationAt(index);
+    const metadata = metadataAt(raft, index);
     // A member that was just taken in is not told yet who the members are there; a snapshot must say it.
-    if (configuration.voters.length === 0) return;
-    const metadata: SnapshotMetadata = {
-      lastIncludedIndex: index,
-      lastIncludedTerm: raft.termAt(index) ?? 0,
-      configuration,
-      configurationIndex,
-    };
+    if (metadata.configuration.voters.length === 0) return;
     const pieces = host.freeze();
+    // Only where the file lets the log go up to here.
+    if (host.durable === null) host.countAnew();
     const writing = files.begin(metadata);
     taking = writing;
     const failed = (error: Error): void => {
@@ -132,7 +164,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
           lastBytes = bytes;
           parts.publish({ type: "snapshotTaken", lastIncludedIndex: index, bytes });
           driver.tell((core, now) => core.snapshotTaken(now, metadata));
-          compact();
+          afterFile();
         });
         return;
       }
@@ -147,10 +179,22 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     inTurn(step);
   }
 
+  /** A durable machine's log waits for the machine's own storage. */
+  function afterFile(): void {
+    if (host.durable === null) return compact();
+    files.prune((error) => {
+      if (!stopped && error !== null) pruneFailed(error);
+    });
+  }
+
+  function pruneFailed(error: Error): void {
+    parts.publish({ type: "warning", message: `old snapshots could not be removed: ${error.message}` });
+  }
+
   function compact(): void {
     files.prune((error, oldestKept) => {
       if (stopped) return;
-      if (error !== null) parts.publish({ type: "warning", message: `old snapshots could not be removed: ${error.message}` });
+      if (error !== null) pruneFailed(error);
       let start = raft.logStart;
       driver.tell((core, now) => {
         start = core.compact(now, core.snapshot.lastIncludedIndex - parts.trailingEntries);
@@ -174,33 +218,47 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       if (position.index <= raft.commitIndex) {
         // It has come further by itself meanwhile: the core hears that the transfer is over, and nothing is replaced.
         driver.tell((core, now) => core.snapshotInstalled(now, metadata));
-        return compact();
+        return afterFile();
       }
-      const machine = parts.newMachine();
-      restoreFrom(files, position, machine, inTurn, (failure, sessions) => {
+      const machine = host.durable === null ? parts.newMachine() : host.machine;
+      restoreFrom(files, position, machine, inTurn, (failure, restored) => {
         if (stopped) return;
-        if (failure !== null || sessions === null)
+        if (failure !== null || restored === null)
           return parts.fail(
             `the snapshot at ${position.index} could not be restored: ${failure?.message ?? "no reason is known"}`,
           );
-        driver.tell((core, now) => {
-          if (!core.snapshotInstalled(now, metadata)) return;
-          host.replace(machine, sessions);
-          parts.proposals.skippedTo(position.index);
-          parts.publish({ type: "snapshotRestored", lastIncludedIndex: position.index });
-        });
-        compact();
+        const { sessions, lastPiece } = restored;
+        try {
+          if (host.durable === null) lastPiece();
+          driver.tell((core, now) => {
+            if (!core.snapshotInstalled(now, metadata)) return;
+            if (host.durable === null) host.replace(machine, sessions);
+            else host.replaceDurable(metadata, sessions, lastPiece);
+            parts.proposals.skippedTo(position.index);
+            parts.publish({ type: "snapshotRestored", lastIncludedIndex: position.index });
+          });
+        } catch (error) {
+          return parts.fail(
+            `the snapshot at ${position.index} could not be restored: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
+        afterFile();
       });
     });
   }
 
   return {
     considerTaking() {
-      if (taking === null && !stopped && raft.lastApplied > raft.snapshot.lastIncludedIndex && isDue()) take();
+      if (taking !== null && host.durable === null) return;
+      if (stopped || syncing || raft.lastApplied <= raft.snapshot.lastIncludedIndex || !isDue()) return;
+      if (host.durable === null) take();
+      else if (!isSending()) makeDurable(host.durable);
     },
     readPiece(request) {
       files.read(positionOf(request), request.offset, request.maxBytes, (data, last) => {
         if (stopped) return;
+        // There is no such file, or no good one. The follower is asked again, and by then it may be there.
+        if (data === null && host.durable !== null && taking === null) take();
         driver.tell((core, now) =>
           core.snapshotChunkRead(now, request.to, request.lastIncludedIndex, request.offset, data, last),
         );
@@ -238,16 +296,28 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   };
 }
 
+/** What a snapshot at `index`, which is applied, stands for. */
+export function metadataAt(raft: Raft, index: Index, term: Term = raft.termAt(index) ?? 0): SnapshotMetadata {
+  const { configuration, index: configurationIndex } = raft.configurationAt(index);
+  return { lastIncludedIndex: index, lastIncludedTerm: term, configuration, configurationIndex };
+}
+
+export interface Restored {
+  readonly sessions: SessionTable;
+  /** The machine's last piece, which completes its state. */
+  lastPiece(): void;
+}
+
 /**
- * Feeds a durable snapshot to a fresh machine, one piece a turn, and gives the sessions that were frozen with it. Each piece of
- * the machine is held back until it is known whether it is the last.
+ * Feeds a durable snapshot to a machine, one piece a turn, and gives the sessions that were frozen with it. Each piece of the
+ * machine is held back until it is known whether it is the last; the last one is left to the caller.
  */
 export function restoreFrom(
   files: SnapshotFiles,
   position: LogPosition,
   machine: StateMachine,
   inTurn: (body: () => void) => void,
-  done: (error: Error | null, sessions: SessionTable | null) => void,
+  done: (error: Error | null, restored: Restored | null) => void,
 ): void {
   const sessions = new SessionRestore();
   let held: Uint8Array | null = null;
@@ -255,7 +325,9 @@ export function restoreFrom(
   const finish = (error: Error | null): void => {
     if (finished) return;
     finished = true;
-    done(error, error === null ? sessions.finish() : null);
+    if (error !== null) return done(error, null);
+    const last = held ?? new Uint8Array(0);
+    done(null, { sessions: sessions.finish(), lastPiece: () => guard("restore", () => machine.restore(last, true)) });
   };
   const attempt = (body: () => void): boolean => {
     try {
@@ -266,6 +338,7 @@ export function restoreFrom(
       return false;
     }
   };
+  if (!attempt(() => guard("restore", () => machine.durable?.beginRestore()))) return;
   files.load(
     position,
     ({ part, bytes }, next) => {
@@ -277,9 +350,6 @@ export function restoreFrom(
       });
       if (fits) inTurn(next);
     },
-    (error) => {
-      if (error !== null) return finish(error);
-      if (attempt(() => guard("restore", () => machine.restore(held ?? new Uint8Array(0), true)))) finish(null);
-    },
+    finish,
   );
 }

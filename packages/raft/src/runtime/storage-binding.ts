@@ -4,7 +4,7 @@
  * the new boot is durable.
  */
 import type { SnapshotMetadata } from "../core/output.js";
-import type { Index } from "../core/types.js";
+import type { Checkpoint, CheckpointOwner } from "./durable.js";
 import type { FounderRecord } from "./founding.js";
 import type { GroupLog, GroupLogHandler, RecoveredGroup } from "./log-store.js";
 import { GROUP } from "./network.js";
@@ -23,6 +23,8 @@ export interface StorageOptions {
   readonly clusterId: Uint8Array;
   readonly name: string;
   readonly segmentBytes: number;
+  /** Opens a durable machine, whose storage belongs to this directory. Null: it holds nothing, or lives in memory. */
+  readonly openMachine?: (owner: CheckpointOwner) => Checkpoint | null;
   /** The last chance to refuse: the directory is locked, and nothing in it was changed. */
   readonly beforeChanges?: (done: (error: Error | null) => void) => void;
 }
@@ -35,6 +37,8 @@ export interface NodeStorage {
   readonly founders: readonly FounderRecord[];
   /** The newest snapshot that is whole. */
   readonly snapshot: SnapshotMetadata | null;
+  /** What a durable machine holds by itself. */
+  readonly checkpoint: Checkpoint | null;
   readonly recovered: RecoveredGroup;
   readonly files: SnapshotFiles;
   /** What a person should know of what was found. */
@@ -59,7 +63,7 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
   }
 }
 
-function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: StorageOptions): Task<NodeStorage> {
+function* openLocked({ disk, clock, random, clusterId, name, segmentBytes, openMachine }: StorageOptions): Task<NodeStorage> {
   const found = yield* readIdentity(disk);
   // A process that was killed may have left the name of the identity, or of a folder, in the cache only.
   yield* perform((done) => disk.syncDirectory("", done));
@@ -85,12 +89,13 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
   if (found === null) yield* writeIdentity(disk, identity);
   // The snapshots are only looked at, and the log refuses before it changes anything.
   const { store, newest, damaged, tidy } = yield* openSnapshots(disk, owner);
+  const checkpoint = openMachine?.(owner) ?? null;
   const { log, groups, torn } = yield* openLog({
     disk,
     clock,
     owner,
     segmentBytes,
-    accept: (recovered) => checkReach(disk.location, newest, recovered.get(GROUP)?.start.index ?? 0),
+    accept: (recovered) => checkReach(disk.location, newest, checkpoint, recovered.get(GROUP)),
   });
   try {
     yield* tidy();
@@ -111,6 +116,7 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
     boot,
     founders,
     snapshot: newest,
+    checkpoint,
     recovered: groups.get(GROUP) ?? { hardState, start, entries: [] },
     files: store,
     warnings,
@@ -129,10 +135,23 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
 }
 
 /** The log may begin later than at its first entry only where a snapshot holds what is missing. */
-function checkReach(location: string, newest: SnapshotMetadata | null, logStart: Index): void {
-  const reached = newest?.lastIncludedIndex ?? 0;
-  if (reached >= logStart) return;
-  const what = newest === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${reached}`;
+function checkReach(
+  location: string,
+  newest: SnapshotMetadata | null,
+  checkpoint: Checkpoint | null,
+  recovered: RecoveredGroup | undefined,
+): void {
+  const logStart = recovered?.start.index ?? 0;
+  const inFile = newest?.lastIncludedIndex ?? 0;
+  const inMachine = checkpoint?.metadata.lastIncludedIndex ?? 0;
+  const logEnd = logStart + (recovered?.entries.length ?? 0);
+  // Only what is durable in the log is ever applied; a snapshot may be newer than the log, and come to the machine first.
+  if (inMachine > Math.max(logEnd, inFile))
+    throw new Error(
+      `${location}: the state machine has applied everything up to ${inMachine}, but the log ends at ${logEnd}: it has lost its end. Nothing was changed. Remove this member from the cluster, keep both aside, and add the member again with empty ones`,
+    );
+  if (Math.max(inFile, inMachine) >= logStart) return;
+  const what = newest === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${inFile}`;
   throw new Error(
     `${location}: ${what}, but the log begins only after ${logStart}: newer snapshots are damaged or gone. Nothing was changed. Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
   );

@@ -13,6 +13,7 @@ import { type NodeEvent, NodeHost, type RaftNodeOptions, type StateMachine, type
 import { checkNodeOptions } from "../runtime/options.js";
 import { decodePayload } from "../runtime/wire/index.js";
 import type { Coverage } from "./coverage.js";
+import { MachineDisk } from "./machine-disk.js";
 import type { Plan } from "./plan.js";
 import { type DiskTrouble, Platter } from "./platter.js";
 import { SeededRandom } from "./random.js";
@@ -38,6 +39,8 @@ export interface Member<Machine extends StateMachine> {
   readonly name: string;
   readonly address: string;
   readonly platter: Platter;
+  /** Where its machine keeps itself, in runs where machines do. */
+  readonly machineDisk: MachineDisk;
   life: Life<Machine> | null;
   lives: number;
   /** Something of its log was durable once: it will never need the other founders again. */
@@ -117,6 +120,7 @@ export class Cluster<Machine extends StateMachine> {
         syncMicros: plan.syncMicros,
         ...(withoutSync ? { ignoresSync: (path: string) => path.endsWith(".segment") } : {}),
       }),
+      machineDisk: new MachineDisk(),
       life: null,
       lives: 0,
       settled: false,
@@ -192,7 +196,7 @@ export class Cluster<Machine extends StateMachine> {
     member.lives += 1;
     const clock = new VirtualClock(scheduler, plan.drift[member.place] ?? 0);
     const random = new SeededRandom(plan.seed, 1000 * (1 + member.place) + member.lives);
-    const options = this.#nodeOptions(member);
+    const options = this.#nodeOptions(member, clock);
     const host = new NodeHost<WitnessedMachine<Machine>>(
       checkNodeOptions(options),
       {
@@ -211,6 +215,7 @@ export class Cluster<Machine extends StateMachine> {
       if (raft !== null || host.running === null) return;
       raft = host.running.raft;
       if (raft.commitIndex > 0) coverage.note("hintUsedAfterRestart");
+      if (plan.onDisk === true && raft.lastApplied > 0) coverage.note("machineKeptItself");
       if (raft.votedFor !== null) coverage.note("voteKeptOverRestart");
       member.configuredAs = raft.id;
       if (raft.configuration.voters.length > 0)
@@ -249,6 +254,7 @@ export class Cluster<Machine extends StateMachine> {
 
   losePower(member: Member<Machine>, chance: SeededRandom, garbles = false): void {
     this.#end(member);
+    this.#loseOfMachine(member);
     if (garbles) member.platter.powerLoss(chance, { keepPerMille: 500, torn: false, garbles: true });
     else member.platter.powerLoss(chance);
   }
@@ -256,6 +262,7 @@ export class Cluster<Machine extends StateMachine> {
   wipe(member: Member<Machine>): void {
     this.#end(member, true);
     member.platter.wipe();
+    member.machineDisk.wipe();
     member.spoilt = "wiped";
     member.configuration = null;
     // Where somebody changes the members, it can be removed and added again.
@@ -268,6 +275,7 @@ export class Cluster<Machine extends StateMachine> {
     this.#options.told(`${member.name} has left, and stands by with an empty disk`);
     this.#end(member, true);
     member.platter.wipe();
+    member.machineDisk.wipe();
     member.platter.repair();
     member.joins = true;
     member.damaged = false;
@@ -297,6 +305,12 @@ export class Cluster<Machine extends StateMachine> {
         if (member.life === life) this.retire(member);
       });
     }
+  }
+
+  #loseOfMachine({ machineDisk, place, lives }: Member<Machine>): void {
+    const { lost } = machineDisk;
+    machineDisk.losePower(new SeededRandom(this.#options.plan.seed, 1_000_000 + 1000 * place + lives));
+    if (machineDisk.lost > lost) this.#options.coverage.note("machineLostTransactions");
   }
 
   #end(member: Member<Machine>, forGood = false): void {
@@ -371,15 +385,22 @@ export class Cluster<Machine extends StateMachine> {
 
   // ---- Ports ----
 
-  #nodeOptions(member: Member<Machine>): RaftNodeOptions<WitnessedMachine<Machine>> {
+  #nodeOptions(member: Member<Machine>, clock: VirtualClock): RaftNodeOptions<WitnessedMachine<Machine>> {
     const { plan, witness } = this.#options;
+    const disk = {
+      at: member.machineDisk,
+      timing: {
+        syncMicros: plan.syncMicros,
+        later: (delay: Micros, body: () => void): void => void clock.setTimer(clock.now() + delay, body),
+      },
+    };
     return {
       id: member.name,
       cluster: this.#founders.map(({ name, address }) => ({ name, address })),
       address: member.address,
       join: member.joins,
       directory: member.name,
-      stateMachine: () => witness.machineFor(member.name),
+      stateMachine: () => witness.machineFor(member.name, plan.onDisk === true ? disk : null),
       ...plan.options,
     };
   }

@@ -54,6 +54,11 @@ export const SITUATIONS = {
   farewellGivenUp: "a leader gave up telling a member that it was removed",
   votedForStranger: "a node voted for a candidate that its own configuration does not list",
   wipedAddedAgain: "a node that had lost its disk was removed and added again",
+  // Machines that keep themselves on disk
+  machineKeptItself: "a node came back with what its machine had kept by itself",
+  machineLostTransactions: "a loss of power took transactions of a machine, which the log still had",
+  machineFileOnDemand: "a snapshot's file was written because a follower needed one",
+  machineReplaced: "a machine on disk was replaced by a snapshot of another node",
   // The disk
   powerLost: "one node lost its power",
   blackout: "all nodes lost their power at once",

@@ -128,6 +128,8 @@ export interface Plan {
   /** … and after how many events it ends in any case, so that no run takes much longer than another. */
   readonly stormEvents: number;
   readonly incidents: readonly Incident[];
+  /** State machines keep themselves on disk. Not there: they live in memory. */
+  readonly onDisk?: boolean;
   /** How many nodes make the core that is healed first when the storm is over, and what the others are meanwhile. */
   readonly coreExtra: number;
   readonly outsiders: "down" | "cut" | "paused";
@@ -185,6 +187,7 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
     drift: drawDrift(random, nodes),
     clients: drawClients(random, forSessions, options.maxSessions),
+    onDisk: new SeededRandom(seed, 41).chance(250),
     stormMicros,
     stormEvents: random.between(15_000, 28_000),
     incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),

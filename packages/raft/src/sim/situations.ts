@@ -22,6 +22,8 @@ export interface SituationsOptions<Machine extends StateMachine> {
   readonly cluster: () => Cluster<Machine>;
   /** Whether a node is cut off from a majority at this moment. */
   readonly isCutOff: (name: string) => boolean;
+  /** State machines keep themselves on disk: then files of snapshots are the exception. */
+  readonly isOnDisk: boolean;
   /** How many nodes lead right now. */
   readonly leadersNow: () => number;
 }
@@ -145,6 +147,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
           break;
         case "snapshotTaken":
           coverage.note("snapshotTaken");
+          if (event.bytes > 0 && options.isOnDisk) coverage.note("machineFileOnDemand");
           if (options.isCutOff(name)) coverage.note("snapshotWhilePartitioned");
           break;
         case "snapshotSending":
@@ -167,6 +170,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
           break;
         case "snapshotRestored": {
           const life = options.cluster().members.find((member) => member.name === name)?.life;
+          if (life?.host.running?.host.durable !== null) coverage.note("machineReplaced");
           if ((life?.host.running?.host.sessions.sessions.size ?? 0) > 0) coverage.note("sessionRestored");
           break;
         }

@@ -8,7 +8,8 @@
 import { ByteReader, ByteWriter } from "../core/bytes.js";
 import type { Index, Term } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
-import type { CommittedEntry, StateMachine } from "../runtime/state-machine.js";
+import type { CommittedEntry, DurableStorage, StateMachine } from "../runtime/state-machine.js";
+import { type MachineDisk, type MachineDiskTiming, storageOn } from "./machine-disk.js";
 
 const NUMBER_BYTES = 8;
 const EMPTY = new Uint8Array(0);
@@ -63,9 +64,12 @@ export class Witness<Machine extends StateMachine> {
     this.#complain = complain;
   }
 
-  /** A machine for one life of a node. */
-  machineFor(name: string): WitnessedMachine<Machine> {
-    return new WitnessedMachine(name, this.#newMachine(), this);
+  /** A machine for one life of a node; with a disk of its own it keeps itself there. */
+  machineFor(
+    name: string,
+    disk: { readonly at: MachineDisk; readonly timing: MachineDiskTiming } | null,
+  ): WitnessedMachine<Machine> {
+    return new WitnessedMachine(name, () => this.#newMachine(), this, disk);
   }
 
   /** The place in the order of an operation, or -1 if no node applied it. */
@@ -151,7 +155,11 @@ function chained(chain: number, digest: number): number {
 
 /** A user's machine with its place in the order. */
 export class WitnessedMachine<Machine extends StateMachine> implements StateMachine {
-  readonly inner: Machine;
+  inner: Machine;
+  readonly durable?: DurableStorage;
+  readonly #newInner: () => Machine;
+  /** A state that is being restored beside the one in force; only where the machine keeps itself on disk. */
+  #aside: WitnessedMachine<Machine> | null = null;
   readonly #name: string;
   readonly #witness: Witness<Machine>;
   /** Commands applied, by this life or those before it. */
@@ -162,10 +170,27 @@ export class WitnessedMachine<Machine extends StateMachine> implements StateMach
   #hasHead = false;
   #digest = 0;
 
-  constructor(name: string, inner: Machine, witness: Witness<Machine>) {
+  constructor(
+    name: string,
+    newInner: () => Machine,
+    witness: Witness<Machine>,
+    disk: { readonly at: MachineDisk; readonly timing: MachineDiskTiming } | null = null,
+  ) {
     this.#name = name;
-    this.inner = inner;
+    this.#newInner = newInner;
+    this.inner = newInner();
     this.#witness = witness;
+    if (disk === null) return;
+    const state = {
+      pieces: () => this.snapshot(),
+      fill: (pieces: readonly Uint8Array[]): void => {
+        for (const [place, piece] of pieces.entries()) this.#fill(piece, place === pieces.length - 1);
+      },
+      beginRestore: (): void => {
+        this.#aside = new WitnessedMachine(this.#name, this.#newInner, this.#witness);
+      },
+    };
+    this.durable = storageOn(disk.at, state, disk.timing);
   }
 
   apply(entries: readonly CommittedEntry[]): readonly (Uint8Array | undefined)[] {
@@ -201,6 +226,18 @@ export class WitnessedMachine<Machine extends StateMachine> implements StateMach
   }
 
   restore(piece: Uint8Array, last: boolean): void {
+    const aside = this.#aside;
+    if (aside === null) return this.#fill(piece, last);
+    aside.restore(piece, last);
+    if (!last) return;
+    this.#aside = null;
+    this.inner = aside.inner;
+    this.place = aside.place;
+    this.appliedIndex = aside.appliedIndex;
+    this.chain = aside.chain;
+  }
+
+  #fill(piece: Uint8Array, last: boolean): void {
     if (this.#hasHead) {
       this.inner.restore(piece, last);
       this.#digest = crc32c(piece, 0, piece.length, this.#digest);

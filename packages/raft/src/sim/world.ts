@@ -137,6 +137,7 @@ export class World<Machine extends StateMachine, State> {
     const situations = watchSituations<Machine>({
       coverage: this.#coverage,
       cluster: () => this.#cluster,
+      isOnDisk: plan.onDisk === true,
       isCutOff: (name) => this.#misfortune.isCutOff(name),
       leadersNow: () => this.#rules.leadersNow((name) => this.#isAlive(name)),
     });

@@ -43,7 +43,7 @@ export function freezeSessions(table: SessionTable): Iterator<Uint8Array> {
   })();
 }
 
-function writeSession(writer: ByteWriter, session: FrozenSession): void {
+export function writeSession(writer: ByteWriter, session: FrozenSession): void {
   writer.u64(session.id);
   writer.u64(session.expireAfter);
   writer.u32(session.maxRequests);
@@ -76,33 +76,34 @@ export class SessionRestore {
       this.table.term = reader.u64();
       this.table.termBegan = reader.u64();
     }
-    while (reader.remaining > 0) this.#session(reader);
+    while (reader.remaining > 0) readSession(reader, this.table);
   }
 
   finish(): SessionTable {
     this.table.restored();
     return this.table;
   }
+}
 
-  #session(reader: ByteReader): void {
-    const session: Session = {
-      id: reader.u64(),
-      expireAfter: reader.u64(),
-      maxRequests: reader.u32(),
-      maxResultBytes: reader.u32(),
-      lastUsed: reader.u64(),
-      lowestWaiting: reader.u64(),
-      executed: new Map(),
-      keptBytes: 0,
-    };
-    const count = reader.count(EXECUTED_BYTES, session.maxRequests);
-    for (let place = 0; place < count; place += 1) {
-      const sequence = reader.u64();
-      const at = { index: reader.u64(), term: reader.u64() };
-      const result = reader.flag() ? reader.blob().slice() : null;
-      session.keptBytes += result?.length ?? 0;
-      session.executed.set(sequence, { ...at, result });
-    }
-    this.table.sessions.set(session.id, session);
+/** Puts the session that was written into the table. */
+export function readSession(reader: ByteReader, table: SessionTable): void {
+  const session: Session = {
+    id: reader.u64(),
+    expireAfter: reader.u64(),
+    maxRequests: reader.u32(),
+    maxResultBytes: reader.u32(),
+    lastUsed: reader.u64(),
+    lowestWaiting: reader.u64(),
+    executed: new Map(),
+    keptBytes: 0,
+  };
+  const count = reader.count(EXECUTED_BYTES, session.maxRequests);
+  for (let place = 0; place < count; place += 1) {
+    const sequence = reader.u64();
+    const at = { index: reader.u64(), term: reader.u64() };
+    const result = reader.flag() ? reader.blob().slice() : null;
+    session.keptBytes += result?.length ?? 0;
+    session.executed.set(sequence, { ...at, result });
   }
+  table.sessions.set(session.id, session);
 }

@@ -83,6 +83,8 @@ export class SessionTable {
   term: Term = 0;
   termBegan: Micros = 0;
   readonly counts: SessionCounts = { answeredAgain: 0, answeredAcrossTerms: 0, expired: 0, refused: 0 };
+  /** Sessions that were opened, used or ended since `takeChanged`; null: nobody asks. */
+  #changed: Set<Index> | null = null;
   /** No session expires before this time; saves looking at all of them for every entry. */
   #nothingExpiresBefore: Micros = Number.MAX_SAFE_INTEGER;
 
@@ -102,6 +104,7 @@ export class SessionTable {
     const session = this.sessions.get(request.session);
     if (session === undefined) return answered({ type: "expired" });
     session.lastUsed = this.time;
+    this.#changed?.add(session.id);
     switch (request.kind) {
       case "command":
         return this.#command(entry, session, request);
@@ -124,6 +127,7 @@ export class SessionTable {
     for (const session of this.sessions.values()) {
       if (this.time <= expiryOf(session)) continue;
       this.sessions.delete(session.id);
+      this.#changed?.add(session.id);
       this.counts.expired += 1;
     }
     this.#lookForNextExpiry();
@@ -155,6 +159,7 @@ export class SessionTable {
       keptBytes: 0,
     };
     this.sessions.set(id, session);
+    this.#changed?.add(id);
     this.#expiresAt(expiryOf(session));
     return answered(opened(session));
   }
@@ -194,6 +199,18 @@ export class SessionTable {
         return { type: "result", result, index, term };
       },
     };
+  }
+
+  /** Notes from now on which sessions change. */
+  watchChanges(): void {
+    this.#changed ??= new Set();
+  }
+
+  /** Those that changed since the last call, or since they are noted. */
+  takeChanged(): Index[] {
+    const changed = [...(this.#changed ?? [])];
+    this.#changed?.clear();
+    return changed;
   }
 
   /** A table that was restored is complete. */
