@@ -305,7 +305,7 @@ export function metadataAt(raft: Raft, index: Index, term: Term = raft.termAt(in
 export interface Restored {
   readonly sessions: SessionTable;
   /** The machine's last piece, which completes its state. */
-  lastPiece(): void;
+  readonly lastPiece: () => void;
 }
 
 /**

@@ -33,10 +33,25 @@ export class MachineDisk {
   }
 
   losePower(chance: SeededRandom): void {
-    if (this.#versions.length === 0) return;
-    const kept = chance.between(1, this.#versions.length);
-    this.lost += this.#versions.length - kept;
-    this.#versions.length = kept;
+    if (this.#versions.length > 0) this.lose(this.#versions.length - chance.between(1, this.#versions.length));
+  }
+
+  /** How many versions a loss of power can take. */
+  get unsynced(): number {
+    return Math.max(0, this.#versions.length - 1);
+  }
+
+  /** The newest are gone. */
+  lose(count: number): void {
+    this.lost += count;
+    this.#versions.length -= count;
+  }
+
+  /** The same versions on another disk. */
+  copy(): MachineDisk {
+    const other = new MachineDisk();
+    other.#versions = [...this.#versions];
+    return other;
   }
 
   wipe(): void {

@@ -190,11 +190,12 @@ export class NodeBench {
       segmentBytes: 65_536,
       ...given,
     });
+    const newMachine = given.stateMachine ?? (() => new ListMachine());
     const random = { nextUint32: () => 7 };
     this.host = new NodeHost(
       this.options,
       { clock: this.clock, random, disk: this.syncs.over(disk), transport: this.transport },
-      () => new ListMachine(),
+      newMachine,
     );
     this.host.onEvent = (event) => this.events.push(event);
     let failure: Error | null = null;
