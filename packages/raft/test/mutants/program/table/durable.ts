@@ -11,7 +11,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "      this.#apply(entries, applied);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM02",
@@ -23,7 +23,7 @@ export const DURABLE: readonly Mutant[] = [
       return changedRecords(context.owner, context.metadataAt(index, term), this.#sessions);`,
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM03",
@@ -36,7 +36,7 @@ export const DURABLE: readonly Mutant[] = [
         start = core.compact(now, raft.lastApplied`,
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM04",
@@ -47,7 +47,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: `      if (error !== null && stopped) return parts.fail(\`the state machine's storage`,
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM05",
@@ -59,7 +59,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "    switch",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM06",
@@ -70,7 +70,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "filter((id) => id < 0 && !table.sessions.has(id))",
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM07",
@@ -81,7 +81,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "if (reader.big64() === 0n)",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM08",
@@ -92,7 +92,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "if (inMachine > Math.max(logEnd, inFile, inMachine))",
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM09",
@@ -103,7 +103,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "checkpoint.metadata.lastIncludedIndex > 0",
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM10",
@@ -114,7 +114,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "snapshot, recovered };",
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM11",
@@ -125,7 +125,7 @@ export const DURABLE: readonly Mutant[] = [
     replace: "  if (ran > 1)",
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "DM12",
@@ -136,6 +136,6 @@ export const DURABLE: readonly Mutant[] = [
     replace: "",
     difficulty: "medium",
     kind: "liveness",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
 ];

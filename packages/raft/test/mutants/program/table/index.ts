@@ -1,5 +1,6 @@
 /** All mutants, in the order of the parts of the house. */
 import type { Mutant } from "../mutant.js";
+import { DURABLE } from "./durable.js";
 import { ELECTION } from "./election.js";
 import { FILES } from "./files.js";
 import { LOG } from "./log.js";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...FILES,
   ...NODE,
   ...SESSIONS,
+  ...DURABLE,
 ];

@@ -13,7 +13,7 @@ export const SESSIONS: readonly Mutant[] = [
     if (before`,
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE02",
@@ -24,7 +24,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "    if (before !== undefined && before.term === term) {",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE03",
@@ -35,7 +35,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "      this.termBegan = 0;",
     difficulty: "medium",
     kind: "liveness",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE04",
@@ -46,7 +46,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "this.time = Math.min(this.termBegan + ledFor, Number.MAX_SAFE_INTEGER);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE05",
@@ -57,7 +57,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "const sessions = freezeSessions(new SessionTable());",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE06",
@@ -68,7 +68,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "head.u64(0);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE07",
@@ -76,11 +76,11 @@ export const SESSIONS: readonly Mutant[] = [
     rule: "1.22, F17",
     file: "runtime/machine-host.ts",
     find: `    this.#sessions = sessions;
-    this.bytesSinceSnapshot`,
-    replace: "    this.bytesSinceSnapshot",
+    this.countAnew();`,
+    replace: "    this.countAnew();",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE08",
@@ -92,7 +92,7 @@ export const SESSIONS: readonly Mutant[] = [
       return this.#open(request.session, { expireAfter: 60_000_000, maxSessions: 1000, maxRequests: 64, maxResultBytes: 65_536 });`,
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE09",
@@ -103,7 +103,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "    executed.set(lowestWaiting, now);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE10",
@@ -115,7 +115,7 @@ export const SESSIONS: readonly Mutant[] = [
   session.lowestWaiting = lowestWaiting;`,
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE11",
@@ -126,7 +126,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "    if (sequence < session.lowestWaiting - 64) {",
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE12",
@@ -134,11 +134,11 @@ export const SESSIONS: readonly Mutant[] = [
     rule: "1.38, I2",
     file: "runtime/sessions/table.ts",
     find: `    session.lastUsed = this.time;
-    switch`,
-    replace: "    switch",
+`,
+    replace: "",
     difficulty: "easy",
     kind: "liveness",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE13",
@@ -149,7 +149,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "    if (open > maxSessions) {",
     difficulty: "easy",
     kind: "resource",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE14",
@@ -160,7 +160,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "session.keptBytes -= Math.min(result?.length ?? 0, 1);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE15",
@@ -171,7 +171,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "if (result.length <= session.maxResultBytes) {",
     difficulty: "easy",
     kind: "resource",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE16",
@@ -182,7 +182,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "writer.u64(state.now);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE17",
@@ -193,7 +193,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "proposeCommands(state, message.commands);",
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE18",
@@ -204,7 +204,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: `if (error.outcome === "executed") inDoubt = true;`,
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE19",
@@ -215,7 +215,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "errorOf(reply, this.id, false)",
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE20",
@@ -227,7 +227,7 @@ export const SESSIONS: readonly Mutant[] = [
     timer = clock.setTimer(again, attempt);`,
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE21",
@@ -239,7 +239,7 @@ export const SESSIONS: readonly Mutant[] = [
     release(session, freed.splice(0));`,
     difficulty: "hard",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE22",
@@ -250,7 +250,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: `  return part === "sessions" ? checksum : checksum;`,
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE23",
@@ -261,7 +261,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "this.#nothingExpiresBefore = Math.max(time, this.#nothingExpiresBefore % Number.MAX_SAFE_INTEGER);",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE24",
@@ -273,7 +273,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "",
     difficulty: "medium",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE25",
@@ -285,7 +285,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "",
     difficulty: "easy",
     kind: "resource",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE26",
@@ -296,7 +296,7 @@ export const SESSIONS: readonly Mutant[] = [
     replace: " || type === undefined) break;",
     difficulty: "easy",
     kind: "safety",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
   {
     id: "SE27",
@@ -307,6 +307,6 @@ export const SESSIONS: readonly Mutant[] = [
     replace: "(sequence - lowestWaiting >= this.#maxRequests * 1e9",
     difficulty: "easy",
     kind: "resource",
-    fromRuleAlone: true,
+    fromRuleAlone: false,
   },
 ];
