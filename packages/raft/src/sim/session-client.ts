@@ -42,7 +42,8 @@ export interface SessionClientOptions<Machine extends StateMachine> {
 }
 
 interface Burst {
-  readonly commands: readonly Asked[];
+  /** Those that are answered go from the front. */
+  commands: readonly Asked[];
   /** The number of the first one; null: none has a number yet. */
   from: number | null;
   rounds: number;
@@ -106,6 +107,9 @@ export class SessionClient<Machine extends StateMachine> {
     }
     if (burst.rounds === 0) return this.#giveUp(burst);
     burst.rounds -= 1;
+    const answered = burst.commands.findIndex(({ settled }) => !settled);
+    burst.commands = burst.commands.slice(answered);
+    if (burst.from !== null) burst.from += answered;
     const chosen = contact();
     if (chosen === null) return this.#again(burst);
     const next = burst.from ?? this.#nextSequence;
@@ -148,23 +152,31 @@ export class SessionClient<Machine extends StateMachine> {
     });
   }
 
-  /** All of them, in their order, also those that are answered: so each gets the number that it had. */
+  /**
+   * All from the first that is not answered, in their order: so each gets the number that it had. One that the session does not
+   * take now, because too many wait, has no number, and what comes after it waits for the next round.
+   */
   #propose(burst: Burst, contact: Contact<Machine>, session: Handle<Machine>): void {
     const { timeoutMs, expect, scheduler, complain } = this.#options;
     burst.from ??= this.#nextSequence;
+    const from = burst.from;
     this.#nextSequence = Math.max(this.#nextSequence, burst.from + burst.commands.length);
     const askedAt = scheduler.now();
     let waitedFor = burst.commands.length;
     let expired = false;
     for (const [place, asked] of burst.commands.entries()) {
-      if (session.nextSequence !== burst.from + place)
-        complain(`command ${burst.from + place} of session ${session.id} would get the number ${session.nextSequence}`);
       const one = (): void => {
         waitedFor -= 1;
         if (waitedFor > 0) return;
         if (expired) this.#expired(burst);
         else this.#again(burst);
       };
+      if (session.nextSequence > from + place)
+        complain(`command ${from + place} of session ${session.id} would get the number ${session.nextSequence}`);
+      if (session.nextSequence < from + place) {
+        one();
+        continue;
+      }
       const isWanted = expect(contact, () => {
         asked.inDoubt = true;
         one();
