@@ -104,10 +104,11 @@ export class Proposals {
     return this.#waiting.splice(0, count);
   }
 
-  /** It never left this node: back to the front of those that wait. */
+  /** It never left this node, or was refused: back to the front of those that wait, unless its caller has been told meanwhile. */
   putBack(proposals: readonly Proposal[]): void {
-    for (const proposal of proposals) proposal.state = "waiting";
-    this.#waiting = [...proposals, ...this.#waiting];
+    const open = proposals.filter(({ state }) => state !== "settled");
+    for (const proposal of open) proposal.state = "waiting";
+    this.#waiting = [...open, ...this.#waiting];
   }
 
   forwarded(requestId: number, proposals: Proposal[], leadership: string): void {

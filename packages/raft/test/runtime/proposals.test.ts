@@ -108,3 +108,19 @@ test("what is handed on together is of one type, in the order in which it came",
   const taken = [1, 2, 3, 4].map(() => proposals.takeWaiting(10, 1000));
   expect(taken).toEqual([[given[0], given[1]], [given[2]], [given[3]], []]);
 });
+
+test("what its caller was told of is not put back with the others of its request, and not told again", () => {
+  const proposals = new Proposals();
+  const [impatient, patient] = [proposal(500), proposal()];
+  for (const each of [impatient, patient]) proposals.add(each.proposal);
+  proposals.forwarded(1, proposals.takeWaiting(2, 1000));
+  proposals.expire(500);
+  // The leader answers that it does not lead: what is left of the request waits for the next one.
+  proposals.putBack(proposals.takeForwarded(1));
+  expect(impatient.told).toEqual(["timeout, unknown"]);
+  expect(proposals.takeWaiting(2, 1000)).toEqual([patient.proposal]);
+  proposals.putBack([patient.proposal]);
+  proposals.settleAll("closed", "the node was closed");
+  expect([impatient.told, patient.told]).toEqual([["timeout, unknown"], ["closed, not-executed"]]);
+  expect([proposals.count, proposals.bytes]).toEqual([0, 0]);
+});
