@@ -90,6 +90,7 @@ export function proposeCommands(
     if (command.length > most) return { refusal: "tooLarge" };
     bytes += command.length;
   }
+  if (state.commitIndex - state.lastApplied > options.maxApplyLag) return { refusal: "overloaded" };
   // A single command larger than the whole allowance still gets in when nothing else waits.
   if (leadership.uncommittedBytes > 0 && leadership.uncommittedBytes + bytes > options.maxUncommittedBytes)
     return { refusal: "overloaded" };

@@ -20,6 +20,8 @@ export interface RaftOptions {
   readonly maxEntryBytes: number;
   /** Reads waiting for a confirmation. */
   readonly maxPendingReads: number;
+  /** Entries that are committed and not yet applied; beyond it proposals are refused. */
+  readonly maxApplyLag: number;
   /** Bytes of one piece of a snapshot. */
   readonly snapshotChunkBytes: number;
   /** Entries, and bytes, given to the state machine and not yet reported as applied. */
@@ -39,6 +41,7 @@ export const DEFAULT_OPTIONS: RaftOptions = {
   maxUncommittedBytes: 64 * MEBIBYTE,
   maxEntryBytes: 2 * MEBIBYTE,
   maxPendingReads: 65_536,
+  maxApplyLag: 100_000,
   snapshotChunkBytes: MEBIBYTE / 4,
   maxUnappliedEntries: 4096,
   maxUnappliedBytes: 4 * MEBIBYTE,
@@ -55,6 +58,7 @@ const RANGES: { readonly [Name in keyof RaftOptions]: readonly [number, number] 
   maxUncommittedBytes: [1, 4096 * MEBIBYTE],
   maxEntryBytes: [1, 64 * MEBIBYTE],
   maxPendingReads: [1, 1_000_000],
+  maxApplyLag: [1, 1_000_000_000],
   snapshotChunkBytes: [1, 2 * MEBIBYTE],
   maxUnappliedEntries: [1, 1_000_000],
   maxUnappliedBytes: [1, 1024 * MEBIBYTE],

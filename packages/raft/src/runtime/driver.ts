@@ -298,7 +298,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     } else if (refusal === "overloaded") {
       proposals.refuse(
         batch,
-        notExecuted("overloaded", "the leader holds as many uncommitted commands as it may; try again shortly"),
+        notExecuted("overloaded", "the leader has as much under way, not committed or not applied, as it may; try again shortly"),
       );
     } else {
       proposals.refuse(batch, notExecuted("tooLarge", "the leader refuses a command of this size (maxEntryBytes)"));

@@ -59,8 +59,8 @@ export interface NodeBehind<Machine extends StateMachine> {
 export function createFace<Machine extends StateMachine>(behind: NodeBehind<Machine>): RaftNode<Machine> {
   let closing: Promise<void> | null = null;
 
-  function propose(command: Uint8Array, { timeoutMs, signal }: ProposeOptions = {}): Promise<ProposeResult> {
-    return promised(signal, (settle) => submitProposal(behind, command, timeoutMs, settle));
+  function propose(command: Uint8Array, { timeoutMs, signal, caller }: ProposeOptions = {}): Promise<ProposeResult> {
+    return promised(signal, (settle) => submitProposal(behind, command, timeoutMs, settle, caller));
   }
 
   function openSession({ signal, ...request }: OpenSessionOptions = {}): Promise<Session> {

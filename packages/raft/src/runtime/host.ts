@@ -293,6 +293,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         maxEntryBytes: this.options.maxEntryBytes,
         maxUncommittedBytes: Math.max(this.options.maxPendingBytes, this.options.maxEntryBytes),
         maxPendingReads: this.options.maxPendingReads,
+        maxApplyLag: this.options.maxApplyLag,
       },
       ...start,
     });
@@ -324,7 +325,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       electionMicros: this.options.electionTimeoutMs * 1000,
     });
     const log = storage.openLog(driver);
-    const { snapshotLogBytes, snapshotLogEntries, trailingEntries } = this.options;
+    const { snapshotLogBytes, snapshotLogEntries, trailingEntries, maxTrailingBytes } = this.options;
     this.#snapshots = createSnapshotWork<Machine>({
       ...parts,
       driver,
@@ -336,6 +337,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       snapshotLogBytes,
       snapshotLogEntries,
       trailingEntries,
+      maxTrailingBytes,
     });
     this.running = { raft, driver, host };
     this.#membership = new MembershipWork({

@@ -59,6 +59,8 @@ export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
   readonly maxPendingProposals?: number;
   /** Reads waiting here. Default 65,536. */
   readonly maxPendingReads?: number;
+  /** Commands are refused with `overloaded` while the state machine is so many entries behind what is committed, here or at the leader. Default 100,000. */
+  readonly maxApplyLag?: number;
   /** Sessions that may be open; counts for those opened through this node. See docs/sessions.md. Default 1,000. */
   readonly maxSessions?: number;
   /** Commands of one session that may wait at once, as far as their numbers go; counts for sessions opened through this node. 1 to 4096, default 64. */
@@ -71,11 +73,19 @@ export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
   readonly snapshotLogEntries?: number;
   /** Entries kept behind a snapshot for followers that are a little late. Default 10,000. */
   readonly trailingEntries?: number;
+  /** … and their bytes. A follower that needs more gets a snapshot, however long it was away. Default 64 MiB. */
+  readonly maxTrailingBytes?: number;
   /** Size of a segment of the log, in bytes. 64 KiB to 1 GiB, default 64 MiB. */
   readonly segmentBytes?: number;
 }
 
 export interface ProposeOptions {
+  /**
+   * In whose name, at most 256 characters. Commands that wait are handed on in turn, one a caller, and a caller with a name may have
+   * as much waiting here as is left to all others, so that one who floods the node delays nobody else. Default: none, one lane for all
+   * who give none. A session is a caller of its own.
+   */
+  readonly caller?: string;
   /** Default 5000. The promise settles by then, whatever happens. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignalLike;

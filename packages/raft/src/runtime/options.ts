@@ -15,12 +15,14 @@ const NUMBERS = {
   maxPendingBytes: [64 * MEBIBYTE, 1, 4096 * MEBIBYTE],
   maxPendingProposals: [65_536, 1, 1_000_000],
   maxPendingReads: [65_536, 1, 1_000_000],
+  maxApplyLag: [100_000, 1, 1_000_000_000],
   maxSessions: [1000, 1, 1_000_000],
   maxSessionRequests: [64, 1, 4096],
   maxSessionResultBytes: [65_536, 0, 8 * MEBIBYTE],
   snapshotLogBytes: [64 * MEBIBYTE, 1024, 65_536 * MEBIBYTE],
   snapshotLogEntries: [100_000, 1, 1_000_000_000],
   trailingEntries: [10_000, 0, 1_000_000_000],
+  maxTrailingBytes: [64 * MEBIBYTE, 0, 65_536 * MEBIBYTE],
   segmentBytes: [64 * MEBIBYTE, 65_536, 1024 * MEBIBYTE],
 } as const satisfies { readonly [name: string]: readonly [number, number, number] };
 

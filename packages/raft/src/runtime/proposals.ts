@@ -5,6 +5,7 @@
  */
 import type { Index, Micros, ProposedType, Term } from "../core/types.js";
 import { type LeaderHint, RaftError } from "./errors.js";
+import { Lanes } from "./lanes.js";
 import type { ProposeResult } from "./node.js";
 import type { SessionReply } from "./sessions/table.js";
 
@@ -13,6 +14,8 @@ export type SettleProposal = (error: RaftError | null, result: ProposeResult | n
 
 export interface Proposal {
   readonly entryType: ProposedType;
+  /** In whose name; "" is everybody who gives none. */
+  readonly caller: string;
   readonly command: Uint8Array;
   readonly expiresAt: Micros;
   readonly settle: SettleProposal;
@@ -33,6 +36,13 @@ interface Forwarded {
   readonly leadership: string;
 }
 
+/** Commands, and their bytes. */
+export interface Held {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+const NOTHING: Held = { count: 0, bytes: 0 };
 const EMPTY = new Uint8Array(0);
 
 export function notExecuted(
@@ -58,11 +68,13 @@ export function unknownOutcome(
 
 export class Proposals {
   /** Not handed to anybody yet. */
-  #waiting: Proposal[] = [];
+  readonly #waiting = new Lanes();
   readonly #forwarded = new Map<number, Forwarded>();
   readonly #placed = new Map<Index, Proposal>();
   #count = 0;
   #bytes = 0;
+  /** What callers with a name have here, in any state. */
+  readonly #callers = new Map<string, Held>();
   /** No proposal expires before. */
   #nextExpiry: Micros = Number.MAX_SAFE_INTEGER;
 
@@ -73,42 +85,42 @@ export class Proposals {
     return this.#bytes;
   }
   get hasWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return !this.#waiting.isEmpty;
   }
   get nextExpiry(): Micros {
     return this.#nextExpiry;
   }
 
   add(proposal: Proposal): void {
-    this.#waiting.push(proposal);
-    this.#count += 1;
-    this.#bytes += proposal.command.length;
+    this.#waiting.add(proposal);
+    this.#hold(proposal, 1);
     if (proposal.expiresAt < this.#nextExpiry) this.#nextExpiry = proposal.expiresAt;
   }
 
-  /** The first that wait, all of one type, at most `maxBytes` of commands (at least one) and `maxCount`; they are the caller's now. */
+  /** How much of what is here is this caller's. */
+  heldBy(caller: string): Held {
+    return this.#callers.get(caller) ?? NOTHING;
+  }
+
+  #hold({ caller, command }: Proposal, by: 1 | -1): void {
+    this.#count += by;
+    this.#bytes += by * command.length;
+    if (caller === "") return;
+    const { count, bytes } = this.heldBy(caller);
+    if (count + by === 0) this.#callers.delete(caller);
+    else this.#callers.set(caller, { count: count + by, bytes: bytes + by * command.length });
+  }
+
+  /** Those that wait, callers in turn, all of one type, at most `maxBytes` of commands (at least one) and `maxCount`; they are the taker's now. */
   takeWaiting(maxCount: number, maxBytes: number): Proposal[] {
-    const type = this.#waiting[0]?.entryType;
-    let bytes = 0;
-    let count = 0;
-    for (const proposal of this.#waiting) {
-      bytes += proposal.command.length;
-      if (count >= maxCount || (bytes > maxBytes && count > 0) || proposal.entryType !== type) break;
-      count += 1;
-    }
-    if (count === this.#waiting.length) {
-      const all = this.#waiting;
-      this.#waiting = [];
-      return all;
-    }
-    return this.#waiting.splice(0, count);
+    return this.#waiting.take(maxCount, maxBytes);
   }
 
   /** It never left this node, or was refused: back to the front of those that wait, unless its caller has been told meanwhile. */
   putBack(proposals: readonly Proposal[]): void {
     const open = proposals.filter(({ state }) => state !== "settled");
     for (const proposal of open) proposal.state = "waiting";
-    this.#waiting = [...open, ...this.#waiting];
+    this.#waiting.putBack(open);
   }
 
   forwarded(requestId: number, proposals: Proposal[], leadership: string): void {
@@ -201,7 +213,7 @@ export class Proposals {
       proposal.state === "waiting"
         ? notExecuted(code, `${why} before a leader was found; the command was not executed`)
         : unknownOutcome(code, `${why}; the command may still be executed`);
-    if (proposal.state === "waiting") this.#waiting = this.#waiting.filter((each) => each !== proposal);
+    if (proposal.state === "waiting") this.#waiting.remove(proposal);
     this.#settle(proposal, error, null);
   }
 
@@ -227,7 +239,7 @@ export class Proposals {
   settleAll(code: "closed" | "failed" | "removed", reason: string): void {
     const all: Proposal[] = [];
     this.#each((proposal) => all.push(proposal));
-    this.#waiting = [];
+    this.#waiting.clear();
     this.#forwarded.clear();
     this.#placed.clear();
     for (const proposal of all) {
@@ -251,8 +263,7 @@ export class Proposals {
   #settle(proposal: Proposal, error: RaftError | null, result: ProposeResult | null, reply?: SessionReply): void {
     if (proposal.state === "settled") return;
     proposal.state = "settled";
-    this.#count -= 1;
-    this.#bytes -= proposal.command.length;
+    this.#hold(proposal, -1);
     proposal.settle(error, result, reply);
   }
 }

@@ -6,13 +6,13 @@
  * Every `settle` is called exactly once: before the call returns (a refusal), by the driver, by the deadline, or when the
  * node is closed or fails.
  */
-import type { Index, Micros, ProposedType } from "../core/types.js";
+import type { Index, Micros } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import type { SettleChange, WantedChange } from "./membership.js";
 import type { Consistency, MembershipProgress } from "./node.js";
-import { checkAddress, checkName } from "./options.js";
-import { notExecuted, type Proposal, type SettleProposal } from "./proposals.js";
+import { checkAddress, checkName, type NodeOptions } from "./options.js";
+import { notExecuted, type Proposal, type Proposals, type SettleProposal } from "./proposals.js";
 import type { Read } from "./reads.js";
 import type { StateMachine } from "./state-machine.js";
 
@@ -20,6 +20,7 @@ const DEFAULT_TIMEOUT_MS = 5000;
 /** A new member may have much to catch up with. */
 const DEFAULT_CHANGE_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 86_400_000;
+const MAX_CALLER_LENGTH = 256;
 
 /** With the machine as it is at a moment that satisfies the consistency asked for, or with the reason why not. */
 export type SettleRead<Machine> = (error: RaftError | null, machine: Machine | null) => void;
@@ -30,13 +31,19 @@ export function submitProposal<Machine extends StateMachine>(
   command: Uint8Array,
   timeoutMs: number | undefined,
   settle: SettleProposal,
+  caller = "",
 ): ((code: "aborted") => void) | null {
-  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? refuseSize(behind, command) ?? refuseMore(behind, command);
+  const refusal =
+    unavailable(behind) ??
+    checkTimeout(timeoutMs) ??
+    checkCaller(caller) ??
+    refuseSize(behind, command) ??
+    refuseMore(behind, command, caller);
   if (refusal !== null) {
     settle(refusal, null);
     return null;
   }
-  return add(behind, "command", command, deadline(behind, timeoutMs), settle);
+  return add(behind, { entryType: "command", caller, command, expiresAt: deadline(behind, timeoutMs), settle });
 }
 
 /** Hands a session's request in, whose size and deadline were looked at by the session; for sessions only. */
@@ -45,25 +52,20 @@ export function submitSessionRequest<Machine extends StateMachine>(
   request: Uint8Array,
   expiresAt: Micros,
   settle: SettleProposal,
+  caller: string,
 ): ((code: "aborted") => void) | null {
-  const refusal = unavailable(behind) ?? refuseMore(behind, request);
-  if (refusal === null) return add(behind, "session", request, expiresAt, settle);
+  const refusal = unavailable(behind) ?? refuseMore(behind, request, caller);
+  if (refusal === null) return add(behind, { entryType: "session", caller, command: request, expiresAt, settle });
   settle(refusal, null);
   return null;
 }
 
 function add<Machine extends StateMachine>(
   behind: NodeBehind<Machine>,
-  entryType: ProposedType,
-  command: Uint8Array,
-  expiresAt: Micros,
-  settle: SettleProposal,
+  given: Pick<Proposal, "entryType" | "caller" | "command" | "expiresAt" | "settle">,
 ): (code: "aborted") => void {
   const proposal: Proposal = {
-    entryType,
-    command,
-    expiresAt,
-    settle,
+    ...given,
     state: "waiting",
     index: 0,
     term: 0,
@@ -208,14 +210,40 @@ export function refuseSize<Machine extends StateMachine>(
 }
 
 function refuseMore<Machine extends StateMachine>(
-  { options, proposals }: NodeBehind<Machine>,
+  { options, proposals, running }: NodeBehind<Machine>,
   command: Uint8Array,
+  caller: string,
 ): RaftError | null {
+  const lag = running === null ? 0 : running.raft.commitIndex - running.raft.lastApplied;
+  if (lag > options.maxApplyLag)
+    return notExecuted(
+      "overloaded",
+      `the state machine is ${lag} entries behind what is committed (maxApplyLag): try again shortly`,
+    );
   if (proposals.count >= options.maxPendingProposals)
     return notExecuted("overloaded", `${proposals.count} commands wait already (maxPendingProposals): try again shortly`);
   if (proposals.count > 0 && proposals.bytes + command.length > options.maxPendingBytes)
     return notExecuted("overloaded", `${proposals.bytes} bytes of commands wait already (maxPendingBytes): try again shortly`);
-  return null;
+  return caller === "" ? null : refuseShare(options, proposals, caller);
+}
+
+/** A caller with a name has at most as much as is still free, so one who floods the node leaves room for all others. */
+function refuseShare(
+  { maxPendingProposals, maxPendingBytes }: NodeOptions,
+  proposals: Proposals,
+  caller: string,
+): RaftError | null {
+  const { count, bytes } = proposals.heldBy(caller);
+  if (count === 0 || (count <= maxPendingProposals - proposals.count && bytes <= maxPendingBytes - proposals.bytes)) return null;
+  return notExecuted(
+    "overloaded",
+    `${count} commands (${bytes} bytes) of this caller wait already, as many as are left to all others: try again shortly`,
+  );
+}
+
+function checkCaller(caller: string): RaftError | null {
+  if (typeof caller === "string" && caller.length <= MAX_CALLER_LENGTH) return null;
+  return invalid(`caller has ${String(caller).length} characters: it is a text of at most ${MAX_CALLER_LENGTH}`);
 }
 
 export function checkTimeout(timeoutMs: number | undefined): RaftError | null {

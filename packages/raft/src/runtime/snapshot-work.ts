@@ -22,6 +22,7 @@ import type { Proposals } from "./proposals.js";
 import type { SessionTable } from "./sessions/table.js";
 import { SessionRestore } from "./sessions/table-codec.js";
 import type { DurableStorage, StateMachine } from "./state-machine.js";
+import { compactionPoint, type TrailingLimits } from "./trailing.js";
 
 /** What this work asks of the files; storage/snapshot-store.ts has them. Callbacks as everywhere: at once or later. */
 export interface SnapshotFiles {
@@ -50,7 +51,7 @@ export interface SnapshotReceiving {
   abort(): void;
 }
 
-export interface SnapshotParts<Machine extends StateMachine> {
+export interface SnapshotParts<Machine extends StateMachine> extends TrailingLimits {
   readonly raft: Raft;
   readonly driver: Driver<Machine>;
   readonly clock: Clock;
@@ -63,7 +64,6 @@ export interface SnapshotParts<Machine extends StateMachine> {
   readonly fail: (reason: string) => void;
   readonly snapshotLogBytes: number;
   readonly snapshotLogEntries: number;
-  readonly trailingEntries: number;
 }
 
 export interface SnapshotWork {
@@ -122,7 +122,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       let start = raft.logStart;
       driver.tell((core, now) => {
         core.snapshotTaken(now, metadata);
-        start = core.compact(now, lastIncludedIndex - parts.trailingEntries);
+        start = core.compact(now, compactionPoint(core, parts));
       });
       parts.publish({ type: "snapshotTaken", lastIncludedIndex, bytes: 0 });
       log.release(start);
@@ -197,7 +197,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       if (error !== null) pruneFailed(error);
       let start = raft.logStart;
       driver.tell((core, now) => {
-        start = core.compact(now, core.snapshot.lastIncludedIndex - parts.trailingEntries);
+        start = core.compact(now, compactionPoint(core, parts));
       });
       if (oldestKept !== null) log.release(oldestKept.index < start.index ? oldestKept : start);
     });

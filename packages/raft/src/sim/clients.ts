@@ -12,6 +12,7 @@ import type { Operation } from "../check/index.js";
 import type { Index, Micros } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
 import type { NodeHost, StateMachine } from "../runtime/index.js";
+import type { SettleProposal } from "../runtime/proposals.js";
 import { submitProposal, submitRead } from "../runtime/requests.js";
 import type { Coverage } from "./coverage.js";
 import type { PlannedClients } from "./plan.js";
@@ -247,13 +248,16 @@ export class Clients<Machine extends StateMachine, State> {
       unknown();
       again();
     });
-    submitProposal(contact.host, command, this.#options.plan.timeoutMs, (error, result) => {
+    const settle: SettleProposal = (error, result) => {
       if (!this.#pending.delete(pending) || pending.givenUp) return;
       if (result !== null) done(result);
       else if (error?.outcome === "not-executed") refused(error);
       else unknown();
       again();
-    });
+    };
+    // Every other client gives a name, and has a lane of its own.
+    const caller = client.number % 2 === 0 ? "" : `client ${client.number}`;
+    submitProposal(contact.host, command, this.#options.plan.timeoutMs, settle, caller);
   }
 
   /** A burst that begins with this write; one process does one thing at a time, so each is a process of its own. */
@@ -303,6 +307,7 @@ export class Clients<Machine extends StateMachine, State> {
             `operation ${number} was applied, and a client is told that it was not executed (${error?.message ?? "several times"})`,
           );
         coverage.note(error?.code === "overloaded" ? "overloaded" : "writeRefused");
+        if (error?.message.includes("maxApplyLag") === true) coverage.note("overloadedByLag");
         if (error?.message.includes("was replaced") === true) coverage.note("writeReplaced");
         insist();
       },

@@ -101,6 +101,7 @@ export const SITUATIONS = {
   writeReplaced: "a command was appended and then replaced before it was committed",
   writeRepeated: "a client asked the same again, not knowing whether it was done",
   overloaded: "a node refused a request because too many waited",
+  overloadedByLag: "a node refused a command because its state machine was behind",
   readOnFollower: "a follower answered a linearizable read",
   readRefused: "a read was refused",
   // Sessions

@@ -80,6 +80,8 @@ export interface PlannedOptions {
   readonly maxSessions: number;
   readonly maxSessionRequests: number;
   readonly maxSessionResultBytes: number;
+  readonly maxApplyLag: number;
+  readonly maxTrailingBytes: number;
 }
 
 /** Clients that write in sessions (session-client.ts). */
@@ -175,7 +177,7 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
   // What came later is drawn from chance of its own, so that the rest of a plan stays what it was.
   const forSessions = new SeededRandom(seed, 40);
-  const options = { ...drawOptions(random), ...drawSessionLimits(forSessions) };
+  const options = { ...drawOptions(random), ...drawLimits(forSessions) };
   const electionMicros = options.electionTimeoutMs * 1000;
   const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
   const plan: Plan = {
@@ -250,7 +252,7 @@ const CHANGES = [
   "readdWiped",
 ] as const;
 
-function drawOptions(random: SeededRandom): Omit<PlannedOptions, keyof ReturnType<typeof drawSessionLimits>> {
+function drawOptions(random: SeededRandom): Omit<PlannedOptions, keyof ReturnType<typeof drawLimits>> {
   const electionTimeoutMs = random.between(150, 600);
   return {
     electionTimeoutMs,
@@ -284,13 +286,15 @@ function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
 }
 
 /** Small at times, so that they are met. */
-function drawSessionLimits(
+function drawLimits(
   random: SeededRandom,
-): Pick<PlannedOptions, "maxSessions" | "maxSessionRequests" | "maxSessionResultBytes"> {
+): Pick<PlannedOptions, "maxSessions" | "maxSessionRequests" | "maxSessionResultBytes" | "maxApplyLag" | "maxTrailingBytes"> {
   return {
     maxSessions: random.chance(300) ? random.between(1, 4) : 1000,
     maxSessionRequests: random.chance(300) ? random.between(1, 3) : 64,
     maxSessionResultBytes: random.pick([0, 9, 20, 65_536, 65_536]) ?? 65_536,
+    maxApplyLag: random.chance(300) ? random.between(1, 5) : 100_000,
+    maxTrailingBytes: random.chance(300) ? random.below(4000) : 64 * 1024 * 1024,
   };
 }
 

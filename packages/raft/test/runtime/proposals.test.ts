@@ -9,6 +9,7 @@ function proposal(expiresAt = 1000): { readonly proposal: Proposal; readonly tol
     told,
     proposal: {
       entryType: "command",
+      caller: "",
       command: new Uint8Array(10),
       expiresAt,
       settle: (error, result) =>
@@ -113,7 +114,7 @@ test("what its caller was told of is not put back with the others of its request
   const proposals = new Proposals();
   const [impatient, patient] = [proposal(500), proposal()];
   for (const each of [impatient, patient]) proposals.add(each.proposal);
-  proposals.forwarded(1, proposals.takeWaiting(2, 1000));
+  proposals.forwarded(1, proposals.takeWaiting(2, 1000), "1 a");
   proposals.expire(500);
   // The leader answers that it does not lead: what is left of the request waits for the next one.
   proposals.putBack(proposals.takeForwarded(1));

@@ -54,7 +54,8 @@ export function openClientSession<Machine extends StateMachine>(
           maxResultBytes: maxSessionResultBytes,
         }
       : { kind: "keepAlive", session: resume.id };
-  return insist(behind, encodeSessionRequest(request), deadline(behind, timeoutMs), (error, reply) => {
+  const insisted = { request: encodeSessionRequest(request), expiresAt: deadline(behind, timeoutMs), caller: "" };
+  return insist(behind, insisted, (error, reply) => {
     if (reply?.type === "opened")
       settle(null, new ClientSession(behind, reply, { nextSequence: resume?.nextSequence ?? 1, keepAlive }));
     else settle(error ?? errorOf(reply, resume?.id ?? 0, false), null);
@@ -163,7 +164,9 @@ export class ClientSession<Machine extends StateMachine> {
   ): GiveUp {
     this.#used = true;
     const behind = this.#behind;
-    return insist(behind, encodeSessionRequest(request), deadline(behind, timeoutMs), (error, reply, inDoubt) => {
+    const caller = `session ${this.id}`;
+    const insisted = { request: encodeSessionRequest(request), expiresAt: deadline(behind, timeoutMs), caller };
+    return insist(behind, insisted, (error, reply, inDoubt) => {
       if (reply?.type === "expired") this.#end(ended(this.id, "has expired", false));
       const failure = error ?? (reply === null || isAnswer(reply) ? null : errorOf(reply, this.id, inDoubt));
       settle(failure, reply);

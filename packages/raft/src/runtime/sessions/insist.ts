@@ -7,12 +7,18 @@ import type { Micros } from "../../core/types.js";
 import { RaftError } from "../errors.js";
 import type { NodeBehind } from "../face.js";
 import type { TimerHandle } from "../ports.js";
-import { notExecuted, unknownOutcome } from "../proposals.js";
+import { notExecuted, type SettleProposal, unknownOutcome } from "../proposals.js";
 import { submitSessionRequest, unexplained } from "../requests.js";
 import type { StateMachine } from "../state-machine.js";
 import type { SessionReply } from "./table.js";
 
 export type SettleInsisted = (error: RaftError | null, reply: SessionReply | null, inDoubt: boolean) => void;
+
+export interface Insisted {
+  readonly request: Uint8Array;
+  readonly expiresAt: Micros;
+  readonly caller: string;
+}
 
 /**
  * `settle` is called once: with the reply, or with an error whose outcome holds for all repetitions. `inDoubt`: besides the one
@@ -20,8 +26,7 @@ export type SettleInsisted = (error: RaftError | null, reply: SessionReply | nul
  */
 export function insist<Machine extends StateMachine>(
   behind: NodeBehind<Machine>,
-  request: Uint8Array,
-  expiresAt: Micros,
+  { request, expiresAt, caller }: Insisted,
   settle: SettleInsisted,
 ): (code: "aborted") => void {
   const { clock, options } = behind;
@@ -44,12 +49,13 @@ export function insist<Machine extends StateMachine>(
     const until = Math.min(expiresAt, clock.now() + patience);
     patience *= 2;
     let answered = false;
-    const submitted = submitSessionRequest(behind, request, until, (error, _place, reply) => {
+    const heard: SettleProposal = (error, _place, reply) => {
       answered = true;
       abandon = null;
       if (error !== null) failed(error);
       else finish(reply === undefined ? unexplained() : null, reply ?? null);
-    });
+    };
+    const submitted = submitSessionRequest(behind, request, until, heard, caller);
     if (!answered) abandon = submitted;
   };
 

@@ -30,10 +30,10 @@ export const DURABLE: readonly Mutant[] = [
     title: "the log goes up to what was applied when the storage is durable, not when it was asked to be",
     rule: "D13, F2",
     file: "runtime/snapshot-work.ts",
-    find: `        core.snapshotTaken(now, metadata);
-        start = core.compact(now, lastIncludedIndex`,
-    replace: `        core.snapshotTaken(now, metadataAt(raft, raft.lastApplied));
-        start = core.compact(now, raft.lastApplied`,
+    find: `core.snapshotTaken(now, metadata);
+        start`,
+    replace: `core.snapshotTaken(now, metadataAt(raft, raft.lastApplied));
+        start`,
     difficulty: "hard",
     kind: "safety",
     fromRuleAlone: false,

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.js";
 import { DURABLE } from "./durable.js";
 import { ELECTION } from "./election.js";
 import { FILES } from "./files.js";
+import { FLOW } from "./flow.js";
 import { LOG } from "./log.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...NODE,
   ...SESSIONS,
   ...DURABLE,
+  ...FLOW,
 ];
