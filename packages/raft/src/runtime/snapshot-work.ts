@@ -122,7 +122,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       let start = raft.logStart;
       driver.tell((core, now) => {
         core.snapshotTaken(now, metadata);
-        start = core.compact(now, compactionPoint(core, parts));
+        start = core.compact(now, compactionPoint(core, lastIncludedIndex, parts));
       });
       parts.publish({ type: "snapshotTaken", lastIncludedIndex, bytes: 0 });
       log.release(start);
@@ -161,7 +161,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
           if (stopped) return;
           if (error !== null) return failed(error);
           taking = null;
-          lastBytes = bytes;
+          if (host.durable === null) lastBytes = bytes;
           parts.publish({ type: "snapshotTaken", lastIncludedIndex: index, bytes });
           driver.tell((core, now) => core.snapshotTaken(now, metadata));
           afterFile();
@@ -197,7 +197,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       if (error !== null) pruneFailed(error);
       let start = raft.logStart;
       driver.tell((core, now) => {
-        start = core.compact(now, compactionPoint(core, parts));
+        start = core.compact(now, compactionPoint(core, core.snapshot.lastIncludedIndex, parts));
       });
       if (oldestKept !== null) log.release(oldestKept.index < start.index ? oldestKept : start);
     });

@@ -10,12 +10,11 @@ export interface TrailingLimits {
   readonly maxTrailingBytes: number;
 }
 
-/** Up to where the log may go, once everything up to the core's snapshot is durable without it. */
-export function compactionPoint(raft: Raft, { trailingEntries, maxTrailingBytes }: TrailingLimits): Index {
-  const { lastIncludedIndex } = raft.snapshot;
-  const least = Math.max(raft.logStart.index, lastIncludedIndex - trailingEntries);
+/** Up to where the log may go, once everything up to `durableIndex` is durable without it. */
+export function compactionPoint(raft: Raft, durableIndex: Index, { trailingEntries, maxTrailingBytes }: TrailingLimits): Index {
+  const least = Math.max(raft.logStart.index, durableIndex - trailingEntries);
   let bytes = 0;
-  let index = lastIncludedIndex;
+  let index = durableIndex;
   for (; index > least; index -= 1) {
     bytes += raft.entryAt(index)?.data.length ?? 0;
     if (bytes > maxTrailingBytes) break;

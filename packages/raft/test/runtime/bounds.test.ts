@@ -20,7 +20,7 @@ test("what is kept behind a snapshot is bounded in entries and in bytes", () => 
     return raft as unknown as Raft;
   };
   const at = (raft: Raft, trailingEntries: number, maxTrailingBytes: number): number =>
-    compactionPoint(raft, { trailingEntries, maxTrailingBytes });
+    compactionPoint(raft, raft.snapshot.lastIncludedIndex, { trailingEntries, maxTrailingBytes });
   expect(at(raftWith(0, 100, 10), 20, 1000)).toBe(80);
   expect(at(raftWith(0, 100, 10), 20, 100)).toBe(90);
   expect(at(raftWith(0, 100, 10), 20, 99)).toBe(91);

@@ -121,11 +121,20 @@ export class ClientSession<Machine extends StateMachine> {
     }
     this.#nextSequence += 1;
     this.#waiting.add(sequence);
-    return this.#ask({ kind: "command", session: this.id, sequence, lowestWaiting, command }, timeoutMs, (error, reply) => {
-      this.#waiting.delete(sequence);
-      if (reply?.type === "result") settle(null, reply);
-      else settle(error, null);
-    });
+    let asked = false;
+    const giveUp = this.#ask(
+      { kind: "command", session: this.id, sequence, lowestWaiting, command },
+      timeoutMs,
+      (error, reply) => {
+        this.#waiting.delete(sequence);
+        // Refused before it went anywhere: the number is free for the next one.
+        if (!asked && error?.outcome === "not-executed") this.#nextSequence = sequence;
+        if (reply?.type === "result") settle(null, reply);
+        else settle(error, null);
+      },
+    );
+    asked = true;
+    return giveUp;
   }
 
   /** Counts as use. */

@@ -199,6 +199,19 @@ describe("a command of a session", () => {
     expect(told).toEqual(["tooLarge", "done"]);
   });
 
+  test("that its node refuses at once leaves its number to the next one", () => {
+    const follower = new Follower({ maxPendingProposals: 1 });
+    const session = follower.opens();
+    follower.proposes(session, 1);
+    follower.proposes(session, 2);
+    expect([follower.told, session.nextSequence]).toEqual([["2: overloaded, not-executed"], 2]);
+    follower.serves();
+    follower.proposes(session, 3);
+    follower.serves();
+    expect(follower.told.slice(1)).toEqual(["1: 1 at 3", "3: 2 at 4"]);
+    expect(session.nextSequence).toBe(3);
+  });
+
   test("whose result was too large to be kept is known to be executed", () => {
     const follower = new Follower({ maxSessionResultBytes: 0 });
     const session = follower.opens();
