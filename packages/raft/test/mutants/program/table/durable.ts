@@ -27,13 +27,17 @@ export const DURABLE: readonly Mutant[] = [
   },
   {
     id: "DM03",
-    title: "the log goes up to what was applied when the storage is durable, not when it was asked to be",
+    title: "the log goes before the machine's own storage is durable",
     rule: "D13, F2",
     file: "runtime/snapshot-work.ts",
-    find: `core.snapshotTaken(now, metadata);
-        start`,
-    replace: `core.snapshotTaken(now, metadataAt(raft, raft.lastApplied));
-        start`,
+    find: `    durable.sync((error) => {
+      if (stopped) return;`,
+    replace: `    const atOnce = (done: (error: Error | null) => void): void => {
+      durable.sync(() => undefined);
+      done(null);
+    };
+    atOnce((error) => {
+      if (stopped) return;`,
     difficulty: "hard",
     kind: "safety",
     fromRuleAlone: false,
