@@ -1,4 +1,7 @@
 /** Golden scripts: text with commands and what came of them, which a person can read and a test can run again. */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
 
 /** Runs a script: lines before `----` are commands (`#` comments stay); what follows up to an empty line is replaced. */
 export function replayScript(script: string, run: (line: string) => string): string {
@@ -12,4 +15,15 @@ export function replayScript(script: string, run: (line: string) => string): str
     written.push(outputs.length === 0 ? `${commands}\n` : `${commands}\n----\n${heard}`);
   }
   return written.join("\n");
+}
+
+/** A test for each script of a folder: played again, it gives what stands in it. */
+export function testScripts(folder: URL, replay: (script: string) => string): void {
+  const names = readdirSync(folder).filter((each) => each.endsWith(".txt"));
+  for (const name of names.sort((a, b) => (a < b ? -1 : 1))) {
+    it(name.replace(/\.txt$/, "").replaceAll("-", " "), async () => {
+      const path = fileURLToPath(new URL(name, folder));
+      await expect(replay(readFileSync(path, "utf8"))).toMatchFileSnapshot(path);
+    });
+  }
 }

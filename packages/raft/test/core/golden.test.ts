@@ -3,10 +3,8 @@
  * They are the documentation of the core. `npx vitest run packages/raft/test/core/golden.test.ts --update` writes what
  * happens now; read the difference before you keep it.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { replayScript } from "../golden-script.js";
+import { replayScript, testScripts } from "../golden-script.js";
 import { GoldenCluster } from "./golden-cluster.js";
 
 const folder = new URL("./golden/", import.meta.url);
@@ -17,14 +15,7 @@ function replay(script: string): string {
 }
 
 describe("golden scripts of the core", () => {
-  for (const name of readdirSync(folder)
-    .filter((each) => each.endsWith(".txt"))
-    .sort()) {
-    it(name.replace(/\.txt$/, "").replaceAll("-", " "), async () => {
-      const path = fileURLToPath(new URL(name, folder));
-      await expect(replay(readFileSync(path, "utf8"))).toMatchFileSnapshot(path);
-    });
-  }
+  testScripts(folder, replay);
 
   it("a script that expects something else fails", () => {
     const right = replay("cluster a\n");

@@ -261,6 +261,11 @@ describe("what can't be this node's is refused, and nothing is changed", () => {
 });
 
 describe("a durable machine and snapshots of others", () => {
+  /** One of three. */
+  function memberWith(log: BytesDisk, machine: DurableList): NodeBench {
+    return new NodeBench(log, ["a", "b", "c"], { ...OPTIONS, stateMachine: () => machine });
+  }
+
   /** A snapshot's body as a leader would send it. */
   function bodyOf(values: readonly number[]): { readonly data: Uint8Array; readonly index: number } {
     const log = new BytesDisk();
@@ -277,7 +282,7 @@ describe("a durable machine and snapshots of others", () => {
     const held = index - 1;
     const [log, disk] = [new BytesDisk(), new MachineDisk()];
     const machine = new DurableList(disk);
-    const bench = new NodeBench(log, ["a", "b", "c"], { ...OPTIONS, stateMachine: () => machine });
+    const bench = memberWith(log, machine);
     bench.found();
     const entry = { index: 1, term: 1, type: "command", data: Uint8Array.of(77) } as const;
     bench.hears("b", { type: "AppendEntries", term: 1, prevLogIndex: 0, prevLogTerm: 0, entries: [entry], leaderCommit: 1 });
@@ -296,7 +301,7 @@ describe("a durable machine and snapshots of others", () => {
     const seen = new Set<string>();
     for (let turn = 0; turn < 12; turn += 1) {
       const early = new DurableList(disk.copy());
-      const again = new NodeBench(log.copy(), ["a", "b", "c"], { ...OPTIONS, stateMachine: () => early });
+      const again = memberWith(log.copy(), early);
       seen.add(`${machine.values.length} ${early.values.join()}`);
       again.close();
       bench.clock.run(1);
@@ -308,7 +313,7 @@ describe("a durable machine and snapshots of others", () => {
     expect(bench.host.status().lastApplied).toBe(index);
     // And after it.
     const late = new DurableList(disk.copy());
-    const after = new NodeBench(log.copy(), ["a", "b", "c"], { ...OPTIONS, stateMachine: () => late });
+    const after = memberWith(log.copy(), late);
     expect(late.values).toEqual(sequence(held));
     expect(after.host.status().lastApplied).toBe(index);
     after.close();
@@ -317,7 +322,7 @@ describe("a durable machine and snapshots of others", () => {
   test("whose own storage is behind the snapshot's file, after a loss of power, is filled from the file", () => {
     const { data, index } = bodyOf(sequence(9));
     const [log, disk] = [new BytesDisk(), new MachineDisk()];
-    const bench = new NodeBench(log, ["a", "b", "c"], { ...OPTIONS, stateMachine: () => new DurableList(disk) });
+    const bench = memberWith(log, new DurableList(disk));
     bench.found();
     bench.hears("b", {
       type: "InstallSnapshot",
@@ -330,7 +335,7 @@ describe("a durable machine and snapshots of others", () => {
     });
     // All its transactions went with the power.
     const lost = new DurableList(new MachineDisk());
-    const again = new NodeBench(log.copy(), ["a", "b", "c"], { ...OPTIONS, stateMachine: () => lost });
+    const again = memberWith(log.copy(), lost);
     expect(lost.values).toEqual(sequence(index - 1));
     expect(again.host.status().lastApplied).toBe(index);
   });
