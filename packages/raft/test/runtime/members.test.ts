@@ -96,5 +96,19 @@ describe("the network", () => {
     network.opened("b", "main", { ...hello("b", 9n), version: 1 });
     expect(network.send(memberId("b", 9n), change)).toBe(false);
     expect(network.send(memberId("b", 9n), heartbeat)).toBe(true);
+    for (const entryType of ["command", "session"] as const) {
+      const entry = { index: 1, term: 1, type: entryType, data: new Uint8Array(9) };
+      const append = {
+        type: "AppendEntries",
+        term: 1,
+        prevLogIndex: 0,
+        prevLogTerm: 0,
+        entries: [entry],
+        leaderCommit: 0,
+      } as const;
+      const propose = { type: "ProposeRequest", term: 1, requestId: 1, entryType, commands: [] } as const;
+      for (const message of [append, propose])
+        expect(network.send(memberId("b", 9n), message), message.type).toBe(entryType === "command");
+    }
   });
 });
