@@ -46,6 +46,7 @@ export function insist<Machine extends StateMachine>(
 
   const attempt = (): void => {
     timer = null;
+    behind.whenStopped.delete(goOn);
     const until = Math.min(expiresAt, clock.now() + patience);
     patience *= 2;
     let answered = false;
@@ -65,12 +66,20 @@ export function insist<Machine extends StateMachine>(
     const again = clock.now() + pause;
     if (!mayGetBetter(error, inDoubt) || again >= expiresAt) return finish(error, null);
     timer = clock.setTimer(again, attempt);
+    behind.whenStopped.add(goOn);
+  };
+
+  /** The node ends while this pauses: the next attempt, at once, is told so. */
+  const goOn = (): void => {
+    if (timer !== null) clock.clearTimer(timer);
+    attempt();
   };
 
   attempt();
   return (code) => {
     if (timer !== null) {
       clock.clearTimer(timer);
+      behind.whenStopped.delete(goOn);
       finish(notExecuted(code, "the signal was aborted; the request was not executed"), null);
     } else {
       abandon?.(code);

@@ -188,6 +188,27 @@ describe("a command of a session", () => {
     expect(follower.told.slice(1)).toEqual(["2: 1 at 3"]);
   });
 
+  test("is settled when its node closes, also between two attempts", () => {
+    const follower = new Follower();
+    const session = follower.opens();
+    follower.proposes(session, 7);
+    const [request] = follower.handedOn();
+    follower.bench.hears("b", {
+      type: "ProposeResponse",
+      term: 1,
+      requestId: request?.requestId ?? 0,
+      firstIndex: 2,
+      entryTerm: 1,
+      refusal: null,
+    });
+    // Its place was covered by a snapshot, as far as this node can tell: it asks again, after a pause.
+    expect(follower.told).toEqual([]);
+    expect(follower.bench.host.whenStopped.size).toBe(1);
+    follower.bench.close();
+    expect(follower.told).toEqual(["7: closed, unknown"]);
+    expect(follower.bench.host.whenStopped.size).toBe(0);
+  });
+
   test("that is too large is refused before it has a number", () => {
     const follower = new Follower({ maxEntryBytes: 10 });
     const session = follower.opens();
