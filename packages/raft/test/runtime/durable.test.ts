@@ -4,6 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { createFace } from "../../src/runtime/index.js";
+import { type ClientSession, openClientSession } from "../../src/runtime/sessions/client-session.js";
+import { encodeSessionRequest } from "../../src/runtime/sessions/request.js";
 import type { CommittedEntry, DurableStorage, KeptRecord } from "../../src/runtime/state-machine.js";
 import { MachineDisk, storageOn } from "../../src/sim/machine-disk.js";
 import { ListMachine, NodeBench } from "./node-bench.js";
@@ -127,6 +129,16 @@ describe("a machine that keeps itself on disk", () => {
       }
     }
     expect(starts).toBeGreaterThan(40);
+  });
+
+  test("holds whole batches: what was applied in one call is stored up to its end", () => {
+    const [log, disk] = [new BytesDisk(), new MachineDisk()];
+    const bench = start(log, new DurableList(disk));
+    for (const value of sequence(6)) bench.propose(value);
+    bench.clock.run();
+    const machine = new DurableList(disk.copy());
+    start(log.copy(), machine);
+    expect([machine.values, machine.applied]).toEqual([sequence(6), []]);
   });
 
   test("keeps the log until its own storage is durable", () => {
@@ -272,10 +284,62 @@ describe("a durable machine and snapshots of others", () => {
     const bench = new NodeBench(log, ["a"], OPTIONS);
     bench.lead();
     write(bench, values);
+    return bodyIn(log, bench);
+  }
+
+  /** The newest snapshot of a node. */
+  function bodyIn(log: BytesDisk, bench: NodeBench): { readonly data: Uint8Array; readonly index: number } {
     const path = snapshotFiles(log).findLast((each) => each.endsWith(".snapshot"));
     if (path === undefined) throw new Error("no snapshot was taken");
     return { data: log.bytesOf(path).slice(4096), index: bench.host.status().snapshotIndex };
   }
+
+  test.each(["in memory", "on disk"])("bring their sessions, and take away those that are over: a machine %s", (where) => {
+    const leaderLog = new BytesDisk();
+    const leader = new NodeBench(leaderLog, ["a"], OPTIONS);
+    leader.lead();
+    let session: ClientSession<ListMachine> | null = null;
+    openClientSession(leader.host, { keepAlive: false }, (_error, opened) => {
+      session = opened;
+    });
+    leader.clock.run();
+    const opened = session as ClientSession<ListMachine> | null;
+    for (const value of [7, 8]) {
+      opened?.propose(Uint8Array.of(value), undefined, (error) => expect(error).toBeNull());
+      leader.clock.run();
+    }
+    write(leader, sequence(6));
+    const { data, index } = bodyIn(leaderLog, leader);
+
+    const [log, disk] = [new BytesDisk(), new MachineDisk()];
+    const machine = (): DurableList | ListMachine => (where === "on disk" ? new DurableList(disk) : new ListMachine());
+    const bench = new NodeBench(log, ["a", "b", "c"], { ...OPTIONS, stateMachine: machine });
+    bench.found();
+    // A session of its own, at an index where the leader's snapshot has none.
+    const request = encodeSessionRequest({ kind: "open", expireAfter: 1000, maxSessions: 9, maxRequests: 9, maxResultBytes: 9 });
+    const stamped = new Uint8Array(8 + request.length);
+    stamped.set(request, 8);
+    const entry = { index: 1, term: 1, type: "session", data: stamped } as const;
+    bench.hears("b", { type: "AppendEntries", term: 1, prevLogIndex: 0, prevLogTerm: 0, entries: [entry], leaderCommit: 1 });
+    const tableOf = (of: NodeBench): readonly (readonly number[])[] =>
+      [...(of.host.running?.host.sessions.sessions.values() ?? [])].map(({ id, executed }) => [id, ...executed.keys()]);
+    expect(tableOf(bench)).toEqual([[1]]);
+    bench.hears("b", {
+      type: "InstallSnapshot",
+      term: 1,
+      lastIncludedIndex: index,
+      lastIncludedTerm: 1,
+      offset: 0,
+      data,
+      done: true,
+    });
+    const expected = [[opened?.id, 2]];
+    expect(tableOf(leader)).toEqual(expected);
+    expect(tableOf(bench)).toEqual(expected);
+    const again = new NodeBench(log.copy(), ["a", "b", "c"], { ...OPTIONS, stateMachine: machine });
+    expect(tableOf(again)).toEqual(expected);
+    again.close();
+  });
 
   test("is replaced in one transaction, and after a crash in the middle is what it was", () => {
     const { data, index } = bodyOf(sequence(9));
@@ -317,6 +381,42 @@ describe("a durable machine and snapshots of others", () => {
     expect(late.values).toEqual(sequence(held));
     expect(after.host.status().lastApplied).toBe(index);
     after.close();
+  });
+
+  test("writes a file when a follower needs what is gone from the log, and sends that", () => {
+    const log = new BytesDisk();
+    const bench = memberWith(log, new DurableList(new MachineDisk()));
+    bench.found();
+    bench.lead();
+    const { currentTerm: term } = bench.host.status();
+    const agree = (): void => {
+      const { lastLogIndex: matchIndex } = bench.host.status();
+      const answer = {
+        type: "AppendEntriesResponse",
+        term,
+        success: true,
+        prevLogIndex: 0,
+        matchIndex,
+        hintIndex: 0,
+        hintTerm: 0,
+      } as const;
+      bench.hears("b", answer);
+    };
+    agree();
+    for (const value of sequence(9)) {
+      bench.propose(value);
+      bench.clock.run();
+      agree();
+    }
+    expect(bench.host.status().firstLogIndex).toBeGreaterThan(5);
+    expect(snapshotFiles(log)).toEqual([]);
+    // c comes back with nothing: what it needs is asked of a file that is not there yet, and then it is.
+    bench.connect("c");
+    expect(snapshotFiles(log).length).toBe(1);
+    expect(bench.said("InstallSnapshot")).toEqual([]);
+    bench.hears("c", { type: "HeartbeatResponse", term, readRound: 0 });
+    const [piece] = bench.said("InstallSnapshot");
+    expect(piece).toMatchObject({ lastIncludedIndex: bench.host.status().snapshotIndex, offset: 0, done: true });
   });
 
   test("whose own storage is behind the snapshot's file, after a loss of power, is filled from the file", () => {
