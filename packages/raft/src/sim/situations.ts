@@ -15,6 +15,8 @@ interface NodeMemory {
   /** A snapshot is on its way to somebody. */
   sending: boolean;
   configurationIndex: Index;
+  /** That configuration is joint, or waits for new voters. */
+  unfinished: boolean;
 }
 
 export interface SituationsOptions<Machine extends StateMachine> {
@@ -39,6 +41,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
         votedInSilence: false,
         sending: false,
         configurationIndex: 0,
+        unfinished: false,
       };
       memories.set(name, memory);
     }
@@ -95,11 +98,10 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
         if (event.index < memory.configurationIndex) coverage.note("configurationTruncated");
         if (raft !== null && raft.role === "leader" && event.index > memory.configurationIndex) {
           const before = raft.termAt(memory.configurationIndex);
-          if (before !== null && before < raft.currentTerm && raft.configurationAt(event.index - 1).configuration.staged !== null)
-            coverage.note("changeCarriedOn");
-          if (before !== null && before < raft.currentTerm && event.votersOutgoing.length === 0 && memory.configurationIndex > 0)
-            coverage.note("changeCarriedOn");
+          if (before !== null && before < raft.currentTerm && memory.unfinished) coverage.note("changeCarriedOn");
         }
+        memory.unfinished =
+          event.votersOutgoing.length > 0 || (raft !== null && raft.configurationAt(event.index).configuration.staged !== null);
         memory.configurationIndex = event.index;
         break;
       case "removed":
