@@ -7,7 +7,7 @@
  */
 import { appendAsLeader } from "./append.js";
 import { invariant } from "./invariants.js";
-import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse } from "./message.js";
+import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from "./message.js";
 import { send } from "./outbox.js";
 import { newProgress } from "./progress.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
@@ -71,6 +71,19 @@ export function startElection(state: RaftState, reason: string, leadershipTransf
   }
 }
 
+/**
+ * The leader hands over to this server (dissertation section 3.10): it campaigns at once. It does not ask first, for the
+ * others still hear the leader and would say no; and it says why it asks, so that they vote all the same.
+ */
+export function handleTimeoutNow(state: RaftState, from: MemberId, message: TimeoutNow): void {
+  const ignore = (reason: "notExpected" | "notVoter"): void =>
+    emit(state, { type: "messageIgnored", from, message: message.type, reason });
+  if (state.leaderId !== from) return ignore("notExpected");
+  // By the newest configuration here, which may be newer than the one by which it was chosen.
+  if (!isVoter(configurationOf(state), state.id)) return ignore("notVoter");
+  startElection(state, "the leader hands over to it", true);
+}
+
 /** Called when a batch completed: a candidate's own vote counts from the moment it is durable. */
 export function countOwnVote(state: RaftState): void {
   if (state.role !== "candidate" || state.campaign === null || state.campaign.answers.has(state.id)) return;
@@ -115,6 +128,8 @@ function becomeLeader(state: RaftState): void {
     reads: [],
     uncommittedBytes: 0,
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
+    transfer: null,
+    leasesEnded: false,
   };
   state.receiving = null;
   // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.

@@ -3,6 +3,7 @@
  * all read this stream, and none has a second one.
  */
 import type { MessageType } from "./message.js";
+import type { TransferEnd, TransferRefusal } from "./transfer.js";
 import type { Index, MemberId, Role, Term } from "./types.js";
 
 /** Why a message changed nothing. Each is ordinary in a network that delays, repeats and reorders. */
@@ -18,7 +19,8 @@ export type IgnoreReason =
   | "notExpected"
   | "beyondLog"
   | "overloaded"
-  | "repeated";
+  | "repeated"
+  | "notVoter";
 
 export type RaftEvent =
   | { readonly type: "roleChanged"; readonly role: Role; readonly previous: Role; readonly term: Term; readonly reason: string }
@@ -66,6 +68,14 @@ export type RaftEvent =
     }
   | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index }
   | { readonly type: "quorumLost"; readonly term: Term }
+  | { readonly type: "transferStarted"; readonly target: MemberId; readonly term: Term }
+  | { readonly type: "transferEnded"; readonly target: MemberId; readonly term: Term; readonly reason: TransferEnd }
+  | {
+      readonly type: "transferAnswered";
+      readonly from: MemberId;
+      readonly requestId: number;
+      readonly refusal: TransferRefusal | "failed";
+    }
   | { readonly type: "snapshotSending"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
   | { readonly type: "snapshotSent"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
   | {

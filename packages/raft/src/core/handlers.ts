@@ -9,11 +9,12 @@ import {
   handleRequestPreVoteResponse,
   handleRequestVote,
   handleRequestVoteResponse,
+  handleTimeoutNow,
   ignoresRequestVote,
 } from "./election.js";
 import type { IgnoreReason } from "./event.js";
 import { handleHeartbeat, handleHeartbeatResponse } from "./heartbeat.js";
-import type { Message, MessageType, ProposeRequest, ProposeResponse } from "./message.js";
+import type { Message, MessageType, ProposeRequest, ProposeResponse, TransferRequest } from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { handleReadIndexRequest, handleReadIndexResponse, refuseRead } from "./read.js";
@@ -21,6 +22,7 @@ import { handleAppendEntries, handleAppendEntriesResponse } from "./replication.
 import { becomeFollower } from "./role.js";
 import { handleInstallSnapshot, handleInstallSnapshotResponse } from "./snapshot.js";
 import { emit, type RaftState } from "./state.js";
+import { handleTransferRequest, handleTransferResponse } from "./transfer.js";
 import type { MemberId, Role } from "./types.js";
 
 type MessageOf<Type extends MessageType> = Extract<Message, { readonly type: Type }>;
@@ -49,8 +51,10 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
   };
 }
 
-/** Commands handed on: whatever is to be done with them is done once. */
-function onFirstArrival(handle: Cell<"ProposeRequest">): Cell<"ProposeRequest"> {
+/** Commands and wishes handed on: whatever is to be done with them is done once. */
+function onFirstArrival<M extends ProposeRequest | TransferRequest>(
+  handle: (state: RaftState, from: MemberId, message: M) => void,
+): (state: RaftState, from: MemberId, message: M) => void {
   return (state, from, message) => {
     if (isFirstArrival(state.arrivals, from, message.requestId)) handle(state, from, message);
     else ignore(state, from, message, "repeated");
@@ -87,10 +91,18 @@ const notLeading = {
   ReadIndexResponse: handleReadIndexResponse,
   ProposeRequest: onFirstArrival(refuseProposal),
   ProposeResponse: passToDriver,
+  TimeoutNow: notAsked,
+  TransferRequest: onFirstArrival(handleTransferRequest),
+  TransferResponse: handleTransferResponse,
 } satisfies Partial<Row>;
 
 export const TABLE: { readonly [R in Role]: Row } = {
-  follower: { ...notLeading, RequestPreVoteResponse: notAsked, RequestVoteResponse: notAsked },
+  follower: {
+    ...notLeading,
+    RequestPreVoteResponse: notAsked,
+    RequestVoteResponse: notAsked,
+    TimeoutNow: handleTimeoutNow,
+  },
   preCandidate: { ...notLeading, RequestPreVoteResponse: handleRequestPreVoteResponse, RequestVoteResponse: notAsked },
   candidate: { ...notLeading, RequestPreVoteResponse: notAsked, RequestVoteResponse: handleRequestVoteResponse },
   leader: {
@@ -109,6 +121,9 @@ export const TABLE: { readonly [R in Role]: Row } = {
     ReadIndexResponse: notAsked,
     ProposeRequest: onFirstArrival(handleProposeRequest),
     ProposeResponse: passToDriver,
+    TimeoutNow: notAsked,
+    TransferRequest: onFirstArrival(handleTransferRequest),
+    TransferResponse: handleTransferResponse,
   },
 };
 
@@ -138,6 +153,8 @@ function takeHigherTerm(state: RaftState, from: MemberId, message: Message): boo
     case "ReadIndexResponse":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "TransferRequest":
+    case "TransferResponse":
       return true;
     default:
       becomeFollower(state, message.term, null, "a higher term was heard");
@@ -182,6 +199,8 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
     case "ReadIndexRequest":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "TransferRequest":
+    case "TransferResponse":
       return false;
     default:
       break;

@@ -19,7 +19,7 @@ import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
 import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.js";
 import type { Progress } from "./progress.js";
-import { isVoter } from "./quorum.js";
+import { isVoter, replicationTargets } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
@@ -33,6 +33,7 @@ import {
   snapshotTaken,
 } from "./snapshot.js";
 import { type ConfigurationAt, configurationOf, type Effects, emit, type RaftState } from "./state.js";
+import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
 /** What a server starts from: everything a disk gave back. */
@@ -68,6 +69,7 @@ export class Raft {
     this.#enter(now, (state) => {
       if (state.role === "leader") {
         if (state.leadership !== null && now >= state.leadership.quorumCheckAt) checkQuorum(state);
+        expireTransfer(state);
         if (state.role === "leader" && now >= state.heartbeatDeadline) broadcastHeartbeat(state);
       } else if (now >= state.electionDeadline) {
         onElectionTimeout(state);
@@ -132,6 +134,22 @@ export class Raft {
     });
   }
 
+  /**
+   * Begins to hand leadership over to `target`, or to the best voter when it is null. What comes of it is told by the events
+   * `leaderChanged` and `transferEnded`; until then `propose` answers "transferring".
+   */
+  transferLeadership(
+    now: Micros,
+    target: MemberId | null,
+  ): { readonly target: MemberId } | { readonly refusal: TransferRefusal } {
+    return this.#enter(now, (state) => transferLeadership(state, target)) ?? { refusal: "notLeader" };
+  }
+
+  /** Hands such a wish to the leader. False: none is known. A refusal comes as the event `transferAnswered`. */
+  forwardTransfer(now: Micros, requestId: number, target: MemberId | null): boolean {
+    return this.#enter(now, (state) => forwardTransfer(state, requestId, target)) ?? false;
+  }
+
   /** Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. */
   stepDown(now: Micros, reason: string): void {
     this.#enter(now, (state) => {
@@ -154,9 +172,16 @@ export class Raft {
     });
   }
 
-  /** What a member says of its own log when it connects. Less than it acknowledged means that its disk went back in time. */
-  peerLog(now: Micros, id: MemberId, durableIndex: Index, recovering: boolean): void {
+  /**
+   * What a member says of itself when it connects: its log, and its priority. A log that is shorter than what it acknowledged
+   * means that its disk went back in time.
+   */
+  peerLog(now: Micros, id: MemberId, durableIndex: Index, recovering: boolean, priority = 1): void {
     this.#enter(now, (state) => {
+      // Only of members, so that strangers do not add up.
+      for (const known of state.priorities.keys())
+        if (!replicationTargets(configurationOf(state)).includes(known)) state.priorities.delete(known);
+      if (replicationTargets(configurationOf(state)).includes(id)) state.priorities.set(id, priority);
       const progress = state.leadership?.progress.get(id);
       if (progress !== undefined && durableIndex < progress.matchIndex && !recovering) {
         emit(state, { type: "durableRegressed", peer: id, matchIndex: progress.matchIndex, durableIndex });
@@ -279,6 +304,10 @@ export class Raft {
   configurationAt(index: Index): ConfigurationAt {
     return configurationAt(this.#state, index);
   }
+  /** Leadership is being handed over. */
+  get transferring(): boolean {
+    return isTransferring(this.#state);
+  }
   get failed(): boolean {
     return this.#state.failed;
   }
@@ -392,8 +421,9 @@ function takeBatch(state: RaftState): PersistBatch | null {
 }
 
 function deadlineOf(state: RaftState): Micros {
-  if (state.leadership !== null) return Math.min(state.heartbeatDeadline, state.leadership.quorumCheckAt);
-  return state.electionDeadline;
+  const { leadership } = state;
+  if (leadership === null) return state.electionDeadline;
+  return Math.min(state.heartbeatDeadline, leadership.quorumCheckAt, leadership.transfer?.endsAt ?? state.heartbeatDeadline);
 }
 
 function createState(start: RaftStart): RaftState {
@@ -422,6 +452,7 @@ function createState(start: RaftStart): RaftState {
     receiving: null,
     forwardedReads: new Set(),
     arrivals: new Map(),
+    priorities: new Map(),
     now: start.now,
     electionDeadline: start.now,
     heartbeatDeadline: start.now,

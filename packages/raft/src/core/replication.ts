@@ -11,6 +11,7 @@ import { announceProgress, becomeProbe, becomeReplicate, type Progress, recordAc
 import { heardLeader } from "./role.js";
 import { resumeTransfer, startTransfer } from "./snapshot.js";
 import { emit, type RaftState } from "./state.js";
+import { endTransfer, tellTarget } from "./transfer.js";
 import type { Entry, Index, MemberId } from "./types.js";
 
 /** Sends every follower what it may have. Called once a turn, so that a turn's proposals travel together. */
@@ -226,6 +227,7 @@ function accepted(state: RaftState, progress: Progress, message: AppendEntriesRe
     announceProgress(state, progress);
   }
   if (advanced) advanceCommit(state);
+  tellTarget(state);
   state.effects.replicate = true;
 }
 
@@ -252,7 +254,9 @@ function refused(state: RaftState, progress: Progress, message: AppendEntriesRes
 /** The transport lost what was under way to this member. */
 export function peerLost(state: RaftState, id: MemberId): void {
   const progress = state.leadership?.progress.get(id);
-  if (progress === undefined || progress.state === "snapshot") return;
+  if (progress === undefined) return;
+  if (state.leadership?.transfer?.target === id) endTransfer(state, "targetLost");
+  if (progress.state === "snapshot") return;
   becomeProbe(progress, progress.matchIndex + 1);
   announceProgress(state, progress);
   state.effects.replicate = true;

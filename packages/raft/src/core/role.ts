@@ -5,12 +5,20 @@
 import { invariant } from "./invariants.js";
 import { failReads } from "./read.js";
 import { emit, type RaftState } from "./state.js";
+import { endTransfer } from "./transfer.js";
 import type { MemberId, Role, Term } from "./types.js";
 
-/** A new random wait, from [1, 2) times the election timeout, so that servers seldom campaign together (section 5.2). */
+/** How many election timeouts a server of priority 0 waits longer than the others. */
+const LAST_RESORT_TIMEOUTS = 4;
+
+/**
+ * A new random wait, from [1, 2) times the election timeout, so that servers seldom campaign together (section 5.2). A
+ * server of priority 0 leaves it to the others for much longer, but not for ever: its log may be the only one that can win.
+ */
 export function resetElectionTimer(state: RaftState): void {
-  const base = state.options.electionTimeoutMicros;
+  const { electionTimeoutMicros: base, priority } = state.options;
   state.electionDeadline = state.now + base + Math.floor((state.random() / 2 ** 32) * base);
+  if (priority === 0) state.electionDeadline += LAST_RESORT_TIMEOUTS * base;
 }
 
 /**
@@ -37,6 +45,7 @@ export function setRole(state: RaftState, role: Role, reason: string): void {
   state.campaign = null;
   if (previous === "leader") {
     failReads(state);
+    endTransfer(state, "steppedDown");
     state.leadership = null;
   }
   if (previous !== role) emit(state, { type: "roleChanged", role, previous, term: state.currentTerm, reason });

@@ -13,6 +13,7 @@ import type { RaftOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "./output.js";
 import type { Progress } from "./progress.js";
+import type { Transfer } from "./transfer.js";
 import type { Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
 /** A configuration and the log entry that made it (0: the founding one, or unknown before any). */
@@ -49,6 +50,10 @@ export interface Leadership {
   uncommittedBytes: number;
   /** When to look whether a quorum still answers. */
   quorumCheckAt: Micros;
+  /** Leadership is being handed over. */
+  transfer: Transfer | null;
+  /** Somebody was told to campaign: no read is answered from a lease for the rest of the term. */
+  leasesEnded: boolean;
 }
 
 /** A snapshot that a leader is sending us. */
@@ -103,6 +108,8 @@ export interface RaftState {
   readonly forwardedReads: Set<number>;
   /** Which requests of other members have arrived; kept over terms. */
   readonly arrivals: Map<MemberId, Arrivals>;
+  /** What members said of their priority when they connected. */
+  readonly priorities: Map<MemberId, number>;
 
   now: Micros;
   /** When an election begins unless a leader is heard; unused while leading. */

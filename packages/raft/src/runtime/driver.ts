@@ -6,6 +6,8 @@
  * core's output until there is none: persists, sends, applies, settles; and flushes the network once. So everything that
  * arrives in one turn of the event loop shares one write, one sync and one packet.
  */
+
+import type { ProposeRefusal } from "../core/append.js";
 import type { Message } from "../core/message.js";
 import type { Envelope, Output } from "../core/output.js";
 import type { Raft } from "../core/raft.js";
@@ -67,7 +69,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   #outOfSpace = false;
   /** What is proposed can't be handed on now: no connection to the leader, or it does not lead. Until there is news. */
   #blocked = false;
-  /** The leader changed in this turn: what waits for one may go. */
+  /** The leader changed in this turn, or stays after all: what waits for one may go. */
   #leaderNews = false;
 
   constructor(parts: DriverParts<Machine>) {
@@ -199,6 +201,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
         this.#parts.proposals.leaderLost();
         this.#leaderNews = true;
       }
+      if (event.type === "transferEnded") this.#leaderNews = true;
     }
     // Sending and the own write run side by side (dissertation 10.2.1), and the others' work begins first; what must wait for
     // the write is not among these messages, the core holds it.
@@ -257,7 +260,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       return true;
     }
     this.#refused(batch, outcome.refusal);
-    return outcome.refusal !== "notLeader";
+    return !this.#blocked;
   }
 
   #forward(batch: Proposal[]): boolean {
@@ -273,9 +276,10 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     return true;
   }
 
-  #refused(batch: readonly Proposal[], refusal: "notLeader" | "overloaded" | "tooLarge"): void {
+  #refused(batch: readonly Proposal[], refusal: ProposeRefusal): void {
     const { proposals } = this.#parts;
-    if (refusal === "notLeader") {
+    // While leadership moves commands are held, not failed: until there is another leader, or the old one goes on.
+    if (refusal === "notLeader" || refusal === "transferring") {
       this.#blocked = true;
       proposals.putBack(batch);
     } else if (refusal === "overloaded") {
@@ -289,12 +293,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   }
 
   /** The leader's answer to what was forwarded. */
-  #placed(
-    requestId: number,
-    firstIndex: Index,
-    entryTerm: number,
-    refusal: "notLeader" | "overloaded" | "tooLarge" | null,
-  ): void {
+  #placed(requestId: number, firstIndex: Index, entryTerm: number, refusal: ProposeRefusal | null): void {
     const { proposals } = this.#parts;
     const batch = proposals.takeForwarded(requestId);
     if (batch.length === 0) return;

@@ -68,6 +68,12 @@ export function formatMessage(message: Message): string {
       return `${head} id=${message.requestId} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
     case "ProposeResponse":
       return `${head} id=${message.requestId} ${message.refusal ?? `${message.firstIndex}/${message.entryTerm}`}`;
+    case "TimeoutNow":
+      return head;
+    case "TransferRequest":
+      return `${head} id=${message.requestId} to=${message.target ?? "the best"}`;
+    case "TransferResponse":
+      return `${head} id=${message.requestId} ${message.refusal}`;
   }
 }
 
@@ -107,6 +113,12 @@ export function formatEvent(event: RaftEvent): string {
       return `read ${event.id} confirmed at ${event.readIndex}`;
     case "quorumLost":
       return `no quorum answers in term ${event.term}`;
+    case "transferStarted":
+      return `hands over to ${event.target} in term ${event.term}`;
+    case "transferEnded":
+      return `handing over to ${event.target} ends: ${event.reason}`;
+    case "transferAnswered":
+      return `${event.from} answers transfer ${event.requestId}: ${event.refusal}`;
     case "snapshotSending":
       return `sends snapshot ${event.lastIncludedIndex} to ${event.peer}`;
     case "snapshotSent":

@@ -105,13 +105,27 @@ export class GoldenCluster {
         return this.#input(first, (node) => node.raft.campaign(node.now));
       case "step-down":
         return this.#input(first, (node) => node.raft.stepDown(node.now, "told to"));
+      case "transfer":
+        return this.#transfer(first, plain[1] ?? null);
+      case "ask-transfer":
+        return this.#input(first, (node) =>
+          this.#say(
+            `${first}: ${node.raft.forwardTransfer(node.now, Number(plain[1]), plain[2] ?? null) ? "asks its leader" : "knows no leader"}`,
+          ),
+        );
       case "unreachable":
         return this.#input(first, (node) => node.raft.peerUnreachable(node.now, plain[1] ?? ""));
       case "connected":
         return this.#input(first, (node) => node.raft.peerConnected(node.now, plain[1] ?? ""));
       case "peer-log":
         return this.#input(first, (node) =>
-          node.raft.peerLog(node.now, plain[1] ?? "", Number(named.get("durable")), named.get("recovering") === "true"),
+          node.raft.peerLog(
+            node.now,
+            plain[1] ?? "",
+            Number(named.get("durable")),
+            named.get("recovering") === "true",
+            Number(named.get("priority") ?? 1),
+          ),
         );
       case "propose":
         return this.#propose(first, plain.slice(1));
@@ -303,6 +317,13 @@ export class GoldenCluster {
       this.#say(
         "refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: proposed at ${outcome.firstIndex}/${outcome.term}`,
       );
+    });
+  }
+
+  #transfer(id: MemberId, target: MemberId | null): void {
+    this.#input(id, (node) => {
+      const outcome = node.raft.transferLeadership(node.now, target);
+      if ("refusal" in outcome) this.#say(`${id}: refused: ${outcome.refusal}`);
     });
   }
 

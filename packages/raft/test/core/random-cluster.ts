@@ -56,6 +56,8 @@ export interface Counters {
   truncations: number;
   snapshotsInstalled: number;
   readsConfirmed: number;
+  /** Members that campaigned because their leader told them to. */
+  transfers: number;
   steps: number;
 }
 
@@ -82,6 +84,7 @@ export class RandomCluster {
     truncations: 0,
     snapshotsInstalled: 0,
     readsConfirmed: 0,
+    transfers: 0,
     steps: 0,
   };
   readonly #random: () => number;
@@ -196,7 +199,8 @@ export class RandomCluster {
     else if (roll < 955) this.#read(node);
     else if (roll < 975) this.#crashOrRestart(node);
     else if (roll < 990) this.#snapshot(node);
-    else this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else if (roll < 995) this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else this.#transfer(node);
   }
 
   #pass(micros: number): void {
@@ -230,6 +234,13 @@ export class RandomCluster {
     this.#readId += 1;
     this.#reads.set(`${node.id}/${id}`, this.#highestCommitted);
     this.#input(node, () => node.raft.read(this.#now, id));
+  }
+
+  /** Leadership shall move: to somebody, or to the best; asked of whoever leads, most often. */
+  #transfer(node: Node): void {
+    const leader = this.#nodes.find((each) => !each.down && each.raft.role === "leader") ?? node;
+    const target = this.#below(3) === 0 ? null : (this.#pick(this.#nodes)?.id ?? null);
+    this.#input(leader, () => leader.raft.transferLeadership(this.#now, target));
   }
 
   #crashOrRestart(node: Node): void {
@@ -292,6 +303,7 @@ export class RandomCluster {
         if (event.type === "invariantViolated") this.#fail(`${node.id}: ${event.invariant}: ${event.detail}`);
         if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
         if (event.type === "logTruncated") this.counters.truncations += 1;
+        if (event.type === "roleChanged" && event.reason.includes("hands over")) this.counters.transfers += 1;
         if (event.type === "commitAdvanced") this.#noteCommit(node, event.term);
       }
       if (output.persist !== null) node.batches.push(output.persist);

@@ -6,7 +6,7 @@
  * Layout: kind u8, group u32, then by kind; a message of the protocol goes on with its term u64.
  */
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
-import type { AppendEntries, Message, MessageType, ProposeResponse } from "../../core/message.js";
+import type { AppendEntries, Message, MessageType, ProposeResponse, TransferResponse } from "../../core/message.js";
 import type { Entry, EntryType, Index, Term } from "../../core/types.js";
 import type { FounderRecord, FoundingNotice } from "../founding.js";
 
@@ -40,6 +40,9 @@ const KINDS = {
   ReadIndexResponse: 12,
   ProposeRequest: 13,
   ProposeResponse: 14,
+  TimeoutNow: 15,
+  TransferRequest: 20,
+  TransferResponse: 21,
 } as const satisfies Record<MessageType, number>;
 const PEER_LOG = 64;
 const FOUNDING = 65;
@@ -49,7 +52,17 @@ const TYPE_OF_KIND = new Map<number, MessageType>(
 );
 
 const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration"];
-const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge"];
+const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge", "transferring"];
+const TRANSFER_REFUSALS: readonly TransferResponse["refusal"][] = [
+  "failed",
+  "notLeader",
+  "transferInProgress",
+  "configurationChanging",
+  "unknownTarget",
+  "notVoter",
+  "self",
+  "noTarget",
+];
 const STATUSES = ["continue", "installed", "rejected"] as const;
 
 /** Term, type and length before an entry's data. */
@@ -57,6 +70,8 @@ export const ENTRY_HEADER_BYTES = 13;
 const MAX_ITEMS = 1_000_000;
 const MAX_FOUNDERS = 15;
 const MAX_NAME_BYTES = 64;
+/** A name, `#` and sixteen digits. */
+const MAX_MEMBER_ID_BYTES = MAX_NAME_BYTES + 17;
 
 // ---- Encoding ----
 
@@ -149,6 +164,17 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.u64(message.firstIndex);
       writer.u64(message.entryTerm);
       writer.u8(REFUSALS.indexOf(message.refusal));
+      return;
+    case "TimeoutNow":
+      return;
+    case "TransferRequest":
+      writer.u64(message.requestId);
+      // No member has an empty name.
+      writer.text(message.target ?? "");
+      return;
+    case "TransferResponse":
+      writer.u64(message.requestId);
+      writer.u8(TRANSFER_REFUSALS.indexOf(message.refusal));
       return;
   }
 }
@@ -303,6 +329,15 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
         entryTerm: reader.u64(),
         refusal: oneOf(REFUSALS, reader.u8()),
       };
+    case "TimeoutNow":
+      return { type, term };
+    case "TransferRequest": {
+      const requestId = reader.u64();
+      const target = reader.text(MAX_MEMBER_ID_BYTES);
+      return { type, term, requestId, target: target === "" ? null : target };
+    }
+    case "TransferResponse":
+      return { type, term, requestId: reader.u64(), refusal: oneOf(TRANSFER_REFUSALS, reader.u8()) };
   }
 }
 

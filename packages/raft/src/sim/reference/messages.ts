@@ -7,10 +7,12 @@ import {
   receivePreVoteResponse,
   receiveRequestPreVote,
   receiveRequestVote,
+  receiveTimeoutNow,
   receiveVoteResponse,
   sendPreVoteResponse,
   sendRequestPreVote,
   sendRequestVote,
+  sendTimeoutNow,
   sendVoteResponse,
 } from "./election.js";
 import { type Cluster, type Judge, type Server, termFacts } from "./facts.js";
@@ -56,6 +58,9 @@ const LEAVING: Judges = {
   ReadIndexResponse: sendReadResponse,
   ProposeRequest: anything,
   ProposeResponse: sendProposeResponse,
+  TimeoutNow: sendTimeoutNow,
+  TransferRequest: anything,
+  TransferResponse: anything,
 };
 
 const ARRIVING: Judges = {
@@ -73,6 +78,9 @@ const ARRIVING: Judges = {
   ReadIndexResponse: receiveReadResponse,
   ProposeRequest: anything,
   ProposeResponse: anything,
+  TimeoutNow: receiveTimeoutNow,
+  TransferRequest: anything,
+  TransferResponse: anything,
 };
 
 /**
@@ -92,6 +100,8 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ReadIndexResponse",
   "ProposeRequest",
   "ProposeResponse",
+  "TransferRequest",
+  "TransferResponse",
 ]);
 
 /** It is about a term that every server is beyond: nobody will heed it, and nothing is known of it any more. */

@@ -159,8 +159,11 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     requestId: count,
     firstIndex: count,
     entryTerm: count,
-    refusal: oneOf("notLeader", "overloaded", "tooLarge", null),
+    refusal: oneOf("notLeader", "overloaded", "tooLarge", "transferring", null),
   },
+  TimeoutNow: { term: count },
+  TransferRequest: { term: count, requestId: count, target: orNull(text) },
+  TransferResponse: { term: count, requestId: count, refusal: text },
 };
 
 const message: Check = (value) => wrongWithOneOf(value, MESSAGES);

@@ -80,13 +80,26 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     requestId: number,
     commands: fc.array(bytes, { maxLength: 6 }),
   }),
+  fc.record({ type: fc.constant("TimeoutNow" as const), term }),
+  fc.record({
+    type: fc.constant("TransferRequest" as const),
+    term,
+    requestId: number,
+    target: fc.option(fc.constantFrom("a#0000000000000001", "node-2#ffffffffffffffff")),
+  }),
+  fc.record({
+    type: fc.constant("TransferResponse" as const),
+    term,
+    requestId: number,
+    refusal: fc.constantFrom("failed" as const, "notLeader" as const, "noTarget" as const, "self" as const),
+  }),
   fc.record({
     type: fc.constant("ProposeResponse" as const),
     term,
     requestId: number,
     firstIndex: number,
     entryTerm: number,
-    refusal: fc.constantFrom(null, "notLeader" as const, "overloaded" as const, "tooLarge" as const),
+    refusal: fc.constantFrom(null, "notLeader" as const, "overloaded" as const, "tooLarge" as const, "transferring" as const),
   }),
 );
 

@@ -105,6 +105,46 @@ export const ELECTIONS: readonly Corruption[] = [
   atMessage("send", "RequestVoteResponse", "a refused vote is told as granted", ["oneVote"], (message, record) =>
     message.voteGranted ? null : [{ ...record, message: { ...message, voteGranted: true } }],
   ),
+  atMessage("send", "RequestVote", "a candidate says without reason that its leader wants it", ["transfer"], (message, record) =>
+    message.leadershipTransfer ? null : [{ ...record, message: { ...message, leadershipTransfer: true } }],
+  ),
+  atMessage(
+    "send",
+    "TimeoutNow",
+    "a member is told to campaign that is behind",
+    ["transfer"],
+    (_message, record, { view, node }) => {
+      const behind = [...view.nodes.keys()].find(
+        (id) => id !== record.to && id !== record.node && view.node(id).last < node.last && view.founding.voters.includes(id),
+      );
+      return behind === undefined ? null : [{ ...record, to: behind }];
+    },
+  ),
+  atMessage(
+    "send",
+    "TimeoutNow",
+    "a member is told to campaign by another than the leader",
+    ["onlyTheLeader"],
+    (_message, record, { view }) => {
+      const other = view.other(record.node, record.to);
+      return other === null || view.node(other).term !== view.node(record.node).term ? null : [{ ...record, node: other }];
+    },
+  ),
+  atMessage(
+    "receive",
+    "TimeoutNow",
+    "a member hears that it should campaign, and nobody said so",
+    ["networkInvents"],
+    (_message, record, { view, trace, at: place }) => {
+      const other = view.other(record.node, record.from);
+      const said = trace
+        .slice(0, place)
+        .some((each) => each.type === "send" && each.message.type === "TimeoutNow" && each.to === other);
+      return other === null || said || view.node(other).term !== view.node(record.node).term
+        ? null
+        : [{ ...record, node: other }];
+    },
+  ),
   atMessage("send", "RequestVote", "a candidate shows another log than it has", ["voteRequest"], (message, record) => [
     { ...record, message: { ...message, lastLogIndex: message.lastLogIndex + 1 } },
   ]),
