@@ -70,6 +70,14 @@ export function nodeError(error: unknown): unknown {
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure");
     case "resultUnavailable":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost");
+    case "unknownMember":
+    case "notVoter":
+    case "noTarget":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: bad leader transferee");
+    case "transferInProgress":
+    case "configurationChanging":
+    case "transferFailed":
+      return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long");
     case "timeout":
       return new GrpcError(
         GrpcCode.UNAVAILABLE,

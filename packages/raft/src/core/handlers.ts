@@ -47,6 +47,7 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
       return;
     }
     progress.lastContact = state.now;
+    progress.unreachable = false;
     handle(state, progress, message);
   };
 }

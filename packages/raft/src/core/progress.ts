@@ -40,6 +40,8 @@ export interface Progress {
   sentCommit: Index;
   /** When it last answered in this term. */
   lastContact: Micros;
+  /** What was sent is lost, or a connection to it broke, and it has not answered since. */
+  unreachable: boolean;
   /** The newest round of confirmation it answered. */
   ackedRound: number;
   /** Something was acknowledged since the last heartbeat was answered; otherwise an append may have been lost. */
@@ -59,6 +61,7 @@ export function newProgress(id: MemberId, lastIndex: Index, now: Micros): Progre
     inflightBytes: 0,
     sentCommit: 0,
     lastContact: now,
+    unreachable: false,
     ackedRound: 0,
     ackedSinceHeartbeat: false,
     snapshot: null,

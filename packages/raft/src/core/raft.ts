@@ -308,6 +308,10 @@ export class Raft {
   get transferring(): boolean {
     return isTransferring(this.#state);
   }
+  /** … and to whom. */
+  get transferTarget(): MemberId | null {
+    return this.#state.leadership?.transfer?.target ?? null;
+  }
   get failed(): boolean {
     return this.#state.failed;
   }

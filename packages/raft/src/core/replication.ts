@@ -255,6 +255,7 @@ function refused(state: RaftState, progress: Progress, message: AppendEntriesRes
 export function peerLost(state: RaftState, id: MemberId): void {
   const progress = state.leadership?.progress.get(id);
   if (progress === undefined) return;
+  progress.unreachable = true;
   if (state.leadership?.transfer?.target === id) endTransfer(state, "targetLost");
   if (progress.state === "snapshot") return;
   becomeProbe(progress, progress.matchIndex + 1);

@@ -78,14 +78,15 @@ export function transferLeadership(
   return { target: chosen };
 }
 
-/** The voter with the highest priority, then the one that is furthest, among those that answered within an election timeout. */
+/** The voter with the highest priority, then the one that is furthest, among those that answer. */
 function bestTarget(state: RaftState, followers: ReadonlyMap<MemberId, Progress>): MemberId | null {
   const priorityOf = (id: MemberId): number => state.priorities.get(id) ?? 1;
   let best: Progress | null = null;
   for (const progress of followers.values()) {
-    const { id, matchIndex, lastContact } = progress;
+    const { id, matchIndex, lastContact, unreachable } = progress;
     if (!isVoter(configurationOf(state), id) || priorityOf(id) === 0) continue;
-    if (state.now - lastContact >= state.options.electionTimeoutMicros) continue;
+    // Nothing acknowledged in this term: it may not be there at all.
+    if (unreachable || matchIndex === 0 || state.now - lastContact >= state.options.electionTimeoutMicros) continue;
     const ahead = best === null ? 1 : priorityOf(id) - priorityOf(best.id) || matchIndex - best.matchIndex;
     if (ahead > 0) best = progress;
   }

@@ -21,6 +21,7 @@ import type { Read, Reads } from "./reads.js";
 import { readTimedOut } from "./requests.js";
 import type { SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
+import { type Transfers, type TransferWish, transferRefused } from "./transfers.js";
 
 /** Sends a message to a member. False: it was dropped, nothing of it will arrive. */
 export type SendMessage = (to: MemberId, message: Message) => boolean;
@@ -31,6 +32,7 @@ export interface DriverParts<Machine extends StateMachine> {
   readonly host: MachineHost<Machine>;
   readonly proposals: Proposals;
   readonly reads: Reads;
+  readonly transfers: Transfers;
   readonly send: SendMessage;
   readonly flush: () => void;
   /** True when bytes were read from the network since it was last asked. */
@@ -71,6 +73,9 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   #blocked = false;
   /** The leader changed in this turn, or stays after all: what waits for one may go. */
   #leaderNews = false;
+
+  /** Called at the end of each turn; for whoever waits for a state of the core. */
+  afterTurn: (() => void) | null = null;
 
   constructor(parts: DriverParts<Machine>) {
     this.#parts = parts;
@@ -121,6 +126,33 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.schedule();
   }
 
+  /** Asks for leadership to move: of this node's core, or of the leader. */
+  transfer(wish: TransferWish): void {
+    const raft = this.#raft;
+    const { transfers } = this.#parts;
+    const now = this.#clock.now();
+    const leader = raft.leaderId;
+    if (leader === null) return wish.settle(transferRefused("notLeader"), null);
+    if (raft.role === "leader") {
+      const outcome = raft.transferLeadership(now, wish.to);
+      if (!("refusal" in outcome)) transfers.add(wish, leader, raft.currentTerm, null);
+      else if (outcome.refusal === "self") wish.settle(null, leader);
+      else wish.settle(transferRefused(outcome.refusal), null);
+    } else {
+      const requestId = this.#nextRequestId;
+      this.#nextRequestId += 1;
+      transfers.add(wish, leader, raft.currentTerm, requestId);
+      if (!raft.forwardTransfer(now, requestId, wish.to)) transfers.dropped(requestId);
+    }
+    this.schedule();
+  }
+
+  /** The connection to a member is lost. */
+  disconnected(member: MemberId): void {
+    this.#parts.proposals.memberLost(member);
+    this.tell((raft, now) => raft.peerUnreachable(now, member));
+  }
+
   /** A connection to a member is open. */
   connected(member: MemberId): void {
     this.#blocked = false;
@@ -161,6 +193,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       this.#drain();
       this.#parts.flush();
       this.#setTimer();
+      this.afterTurn?.();
     } catch (error) {
       this.#parts.fail(error instanceof Error ? error.message : String(error));
     } finally {
@@ -198,10 +231,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
         return;
       }
       if (event.type === "leaderChanged") {
-        this.#parts.proposals.leaderLost();
+        this.#parts.proposals.leaderLost(event.leader, this.#clock.now() + this.#parts.electionMicros / 2);
         this.#leaderNews = true;
       }
       if (event.type === "transferEnded") this.#leaderNews = true;
+      this.#parts.transfers.happened(event);
     }
     // Sending and the own write run side by side (dissertation 10.2.1), and the others' work begins first; what must wait for
     // the write is not among these messages, the core holds it.
@@ -226,6 +260,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       // It never left, so it can wait for the next leader or connection.
       this.#blocked = true;
       this.#parts.proposals.putBack(this.#parts.proposals.takeForwarded(message.requestId));
+    } else if (message.type === "TransferRequest") {
+      this.#parts.transfers.dropped(message.requestId);
+    } else if (this.#raft.transferTarget === to) {
+      // Whoever can't be reached can't take over.
+      this.#raft.peerUnreachable(this.#clock.now(), to);
     } else if (message.type === "AppendEntries" && this.#raft.progress.get(to)?.state === "replicate") {
       this.#raft.peerUnreachable(this.#clock.now(), to);
     }
@@ -264,14 +303,15 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   }
 
   #forward(batch: Proposal[]): boolean {
+    const leader = this.#raft.leaderId;
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
     const commands = batch.map((proposal) => proposal.command);
-    if (!this.#raft.forward(this.#clock.now(), requestId, commands)) {
+    if (leader === null || !this.#raft.forward(this.#clock.now(), requestId, commands)) {
       this.#parts.proposals.putBack(batch);
       return false;
     }
-    this.#parts.proposals.forwarded(requestId, batch);
+    this.#parts.proposals.forwarded(requestId, batch, leader);
     // Sent by the next take; if it is dropped there, the batch comes back.
     return true;
   }
@@ -320,7 +360,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     if (this.#stopped) return;
     const { proposals, reads } = this.#parts;
     let at = this.#coreDeadline ?? Number.MAX_SAFE_INTEGER;
-    at = Math.min(at, proposals.nextExpiry, reads.nextExpiry);
+    at = Math.min(at, proposals.nextExpiry, reads.nextExpiry, this.#parts.transfers.nextExpiry);
     if (proposals.hasWaiting) at = Math.min(at, this.#clock.now() + this.#parts.heartbeatMicros);
     if (reads.hasAsked || reads.hasUnasked) at = Math.min(at, this.#clock.now() + this.#parts.electionMicros / 2);
     if (this.#timer !== null) {
@@ -366,6 +406,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.#blocked = false;
     proposals.expire(now);
     reads.expire(now, readTimedOut);
+    this.#parts.transfers.expire(now);
     reads.retry(now, this.#parts.electionMicros / 2);
     const stalledSince = this.#log?.oldestUnfinishedSince ?? null;
     if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros) {

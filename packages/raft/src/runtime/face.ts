@@ -8,13 +8,24 @@ import type { Driver } from "./driver.js";
 import type { LeaderHint, RaftError } from "./errors.js";
 import type { EventStream } from "./event-stream.js";
 import type { MachineHost } from "./machine-host.js";
-import type { AbortSignalLike, NodeEvent, NodeStatus, ProposeOptions, ProposeResult, RaftNode, ReadOptions } from "./node.js";
+import type {
+  AbortSignalLike,
+  CloseOptions,
+  NodeEvent,
+  NodeStatus,
+  ProposeOptions,
+  ProposeResult,
+  RaftNode,
+  ReadOptions,
+  TransferOptions,
+} from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
 import { notExecuted, type Proposals } from "./proposals.js";
 import type { Reads } from "./reads.js";
-import { submitProposal, submitRead, unexplained } from "./requests.js";
+import { submitProposal, submitRead, submitTransfer, unexplained } from "./requests.js";
 import type { StateMachine } from "./state-machine.js";
+import type { Transfers } from "./transfers.js";
 
 /** The live parts of a node once it is founded; before that there is no core to drive. */
 export interface RunningParts<Machine extends StateMachine> {
@@ -35,7 +46,9 @@ export interface NodeBehind<Machine extends StateMachine> {
   readonly failure: string | null;
   leader(): LeaderHint | null;
   status(): NodeStatus;
-  close(done: () => void): void;
+  readonly transfers: Transfers;
+  stepDown(): void;
+  close(done: () => void, handsOver?: boolean): void;
 }
 
 export function createFace<Machine extends StateMachine>(behind: NodeBehind<Machine>): RaftNode<Machine> {
@@ -80,18 +93,36 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     });
   }
 
-  function close(): Promise<void> {
-    closing ??= new Promise((resolve) => behind.close(resolve));
+  function transferLeadership({ to, timeoutMs, signal }: TransferOptions = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const refusal = aborted(signal);
+      if (refusal !== null) return reject(refusal);
+      const abandon = submitTransfer(behind, to ?? null, timeoutMs, (error, leader) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (leader === null) reject(error ?? unexplained());
+        else resolve(leader);
+      });
+      function onAbort(): void {
+        abandon?.();
+      }
+      if (abandon !== null) signal?.addEventListener("abort", onAbort);
+    });
+  }
+
+  function close({ handOver = true }: CloseOptions = {}): Promise<void> {
+    closing ??= new Promise((resolve) => behind.close(resolve, handOver));
     return closing;
   }
 
   return {
     propose,
     read,
+    transferLeadership,
+    stepDown: () => behind.stepDown(),
     status: () => behind.status(),
     events: (): AsyncIterableIterator<NodeEvent> => behind.events.listen(),
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => close(),
   };
 }
 

@@ -19,6 +19,7 @@ import { type LeaderHint, RaftError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import { Founding, type FoundingNotice, foundingConfiguration } from "./founding.js";
+import { handOver } from "./hand-over.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
 import { incarnationText, memberId, memberName } from "./member-id.js";
@@ -32,7 +33,8 @@ import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-w
 import type { StateMachine } from "./state-machine.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { perform, runTask, type Task } from "./task.js";
-import { decodePayload, encodeFoundingNotice, encodePeerLog } from "./wire/index.js";
+import { Transfers } from "./transfers.js";
+import { decodePayload, encodeFoundingNotice, encodePeerLog, type PeerLog } from "./wire/index.js";
 
 /** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
 const REQUESTS_A_BOOT = 2 ** 32;
@@ -59,6 +61,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   readonly options: NodeOptions;
   readonly proposals = new Proposals();
   readonly reads = new Reads();
+  readonly transfers = new Transfers();
   readonly events = new EventStream();
   running: RunningParts<Machine> | null = null;
   failure: string | null = null;
@@ -75,6 +78,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #configuration: Configuration | null = null;
   #opened: ((error: Error | null) => void) | null = null;
   #listening = false;
+  /** What peers said of themselves before this node took part, by name. */
+  readonly #earlyNotes = new Map<string, { readonly from: MemberId; readonly note: PeerLog }>();
   readonly #senders = new WeakMap<Hello, MemberId>();
   /** The core was started in this life; notices may say that this node takes part. */
   #takesPart = false;
@@ -233,6 +238,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         maxEntryBytes: this.options.maxEntryBytes,
         maxUncommittedBytes: Math.max(this.options.maxPendingBytes, this.options.maxEntryBytes),
         maxPendingReads: this.options.maxPendingReads,
+        priority: this.options.priority,
       },
       ...start,
     });
@@ -243,6 +249,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const driver = new Driver<Machine>({
       ...parts,
       reads: this.reads,
+      transfers: this.transfers,
       send: (to, message) => this.#network.send(to, message),
       flush: () => this.#network.flush(),
       takeReadActivity: () => this.#ports.transport.takeReadActivity(),
@@ -271,6 +278,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#takesPart = true;
     this.#state = "running";
     driver.start(log, this.#snapshots);
+    for (const { from, note } of this.#earlyNotes.values()) this.#tellPeerLog(this.running, from, note);
+    this.#earlyNotes.clear();
+    for (const { name } of this.#configuration.members)
+      if (name !== this.options.id && this.#network.isConnected(name)) this.#sendPeerLog(name, this.running);
   }
 
   // ---- The network ----
@@ -303,11 +314,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#sendNotice(peer);
     const { running } = this;
     if (running !== null) {
-      const { raft } = running;
-      this.#network.sendPayload(
-        peer,
-        encodePeerLog(GROUP, { lastIndex: raft.durableIndex, lastTerm: raft.termAt(raft.durableIndex) ?? 0, recovering: false }),
-      );
+      this.#sendPeerLog(peer, running);
       running.driver.connected(member);
     }
     this.#network.flush();
@@ -316,8 +323,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   closed(peer: string, channel: Channel, reason: string): void {
     const member = this.#network.closed(peer, channel);
     if (member === null) return;
-    if (channel === "main") this.#publish({ type: "peerDisconnected", name: peer, reason });
-    this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
+    if (channel !== "main") return this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
+    this.#publish({ type: "peerDisconnected", name: peer, reason });
+    this.running?.driver.disconnected(member);
   }
 
   received(hello: Hello, _channel: Channel, payload: Uint8Array): void {
@@ -332,10 +340,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         if (decoded.group === GROUP) this.#receivedMessage(from, decoded.message);
         break;
       case "peerLog":
-        if (decoded.group === GROUP)
-          this.running?.driver.tell((raft, now) =>
-            raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering),
-          );
+        if (decoded.group === GROUP) this.#receivedPeerLog(from, decoded.peerLog);
         break;
       case "founding":
         this.#heardFounder(hello);
@@ -356,6 +361,30 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   #receivedMessage(from: string, message: Message): void {
     this.running?.driver.received(from, message);
+  }
+
+  #receivedPeerLog(from: MemberId, note: PeerLog): void {
+    const { running } = this;
+    if (running !== null) return this.#tellPeerLog(running, from, note);
+    // Said by a founder that was ready before this node.
+    const name = memberName(from);
+    if (this.options.cluster.some((founder) => founder.name === name)) this.#earlyNotes.set(name, { from, note });
+  }
+
+  #tellPeerLog({ driver }: RunningParts<Machine>, from: MemberId, { lastIndex, recovering, priority }: PeerLog): void {
+    driver.tell((raft, now) => raft.peerLog(now, from, lastIndex, recovering, priority));
+  }
+
+  #sendPeerLog(peer: string, { raft }: RunningParts<Machine>): void {
+    this.#network.sendPayload(
+      peer,
+      encodePeerLog(GROUP, {
+        lastIndex: raft.durableIndex,
+        lastTerm: raft.termAt(raft.durableIndex) ?? 0,
+        recovering: false,
+        priority: this.options.priority,
+      }),
+    );
   }
 
   warning(message: string): void {
@@ -478,7 +507,12 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#stop("failed", `the node has failed: ${reason}`, () => this.onFailure?.(reason));
   }
 
-  close(done: () => void): void {
+  stepDown(): void {
+    this.running?.driver.tell((raft, now) => raft.role === "leader" && raft.stepDown(now, "this node was told to step down"));
+  }
+
+  /** Nothing new is taken from now on. A leader hands over before it goes, unless it is not to. */
+  close(done: () => void, handsOver = false): void {
     if (this.#state === "closed") return done();
     const wasFailed = this.#state === "failed";
     this.#state = "closed";
@@ -486,16 +520,22 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       this.events.close();
       return done();
     }
-    this.#stop("closed", "the node was closed", () => {
-      this.events.close();
-      done();
-    });
+    const stop = (): void =>
+      this.#stop("closed", "the node was closed", () => {
+        this.events.close();
+        done();
+      });
+    const { running, clock, proposals } = this;
+    if (!handsOver || running === null) return stop();
+    const { raft, driver } = running;
+    handOver({ raft, driver, clock, proposals, electionMicros: this.options.electionTimeoutMs * 1000 }, stop);
   }
 
   #stop(code: "closed" | "failed", reason: string, done: () => void): void {
     this.running?.driver.stop();
     this.#snapshots?.stop();
     this.proposals.settleAll(code, reason);
+    this.transfers.settleAll(code, reason);
     this.reads.settleAll(() => new RaftError(code, reason, { outcome: "not-executed", retry: "elsewhere" }));
     const closeStorage = (): void => {
       if (this.#storage === null) this.#ports.disk.unlock(() => done());

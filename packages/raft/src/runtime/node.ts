@@ -58,6 +58,12 @@ export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
   readonly snapshotLogEntries?: number;
   /** Entries kept behind a snapshot for followers that are a little late. Default 10,000. */
   readonly trailingEntries?: number;
+  /**
+   * Whom a leader that hands over without naming anybody prefers: the highest. 0 to 100, default 1. With 0 nobody hands over
+   * to this node unless it is named, and it campaigns by itself only after five election timeouts without a leader: late, but
+   * not never, because its log may be the only one that can win.
+   */
+  readonly priority?: number;
   /** Size of a segment of the log, in bytes. 64 KiB to 1 GiB, default 64 MiB. */
   readonly segmentBytes?: number;
 }
@@ -88,6 +94,19 @@ export interface ReadOptions {
   /** Default 5000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignalLike;
+}
+
+export interface TransferOptions {
+  /** The name of the voter that should lead. Default: the best, by priority and then by how far its log goes. */
+  readonly to?: string;
+  /** Default 5000. The promise settles by then, whatever happens. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignalLike;
+}
+
+export interface CloseOptions {
+  /** Whether a leader hands over before it goes, which takes at most an election timeout. Default true. */
+  readonly handOver?: boolean;
 }
 
 export interface PeerStatus {
@@ -159,9 +178,18 @@ export interface RaftNode<Machine extends StateMachine = StateMachine> extends A
   propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
   /** Calls `query` with the state machine at a moment that satisfies the consistency asked for. `query` must not change it. */
   read<T>(query: (machine: Machine) => T, options?: ReadOptions): Promise<T>;
+  /**
+   * Moves leadership; any node may be asked. Resolves with the name of the new leader, at once if that is who leads already.
+   * Commands that are proposed meanwhile wait for the new leader, they do not fail. Rejects with `transferInProgress`,
+   * `configurationChanging`, `unknownMember`, `notVoter`, `noTarget`, `transferFailed`, `notLeader` (none is known) and with
+   * what every call may reject with.
+   */
+  transferLeadership(options?: TransferOptions): Promise<string>;
+  /** Gives up leadership at once, whoever comes next; the cluster waits for an election. Nothing on a node that does not lead. */
+  stepDown(): void;
   status(): NodeStatus;
   /** A live stream of events from now on. Holds at most 1,024 for a slow listener; beyond that yields one `dropped`. */
   events(): AsyncIterableIterator<NodeEvent>;
-  /** Settles whatever waits, releases the directory and the port. Safe to call twice. */
-  close(): Promise<void>;
+  /** Hands over if it leads, settles whatever waits, releases the directory and the port. Safe to call twice. */
+  close(options?: CloseOptions): Promise<void>;
 }

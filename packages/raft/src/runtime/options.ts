@@ -19,6 +19,7 @@ const NUMBERS = {
   snapshotLogEntries: [100_000, 1, 1_000_000_000],
   trailingEntries: [10_000, 0, 1_000_000_000],
   segmentBytes: [64 * MEBIBYTE, 65_536, 1024 * MEBIBYTE],
+  priority: [1, 0, 100],
 } as const satisfies { readonly [name: string]: readonly [number, number, number] };
 
 export type NumberOptions = { readonly [Name in keyof typeof NUMBERS]: number };

@@ -3,7 +3,7 @@
  * leader appended it, never by hope: if that very entry is applied, the result is its; if another entry is applied at that
  * index, it was never committed and never will be; if neither is known in time, the outcome is unknown (pitfalls, rule 21).
  */
-import type { Index, Micros, Term } from "../core/types.js";
+import type { Index, MemberId, Micros, Term } from "../core/types.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import type { ProposeResult } from "./node.js";
 
@@ -19,7 +19,16 @@ export interface Proposal {
   next: Proposal | null;
 }
 
+/** Commands that were handed to a leader, whose answer is not here yet. */
+interface Forwarded {
+  readonly proposals: Proposal[];
+  readonly to: MemberId;
+  /** Its answer is not waited for any longer than this: it does not lead any more. */
+  until: Micros;
+}
+
 const EMPTY = new Uint8Array(0);
+const NEVER = Number.MAX_SAFE_INTEGER;
 
 export function notExecuted(
   code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed",
@@ -45,7 +54,7 @@ export function unknownOutcome(
 export class Proposals {
   /** Not handed to anybody yet. */
   #waiting: Proposal[] = [];
-  readonly #forwarded = new Map<number, Proposal[]>();
+  readonly #forwarded = new Map<number, Forwarded>();
   readonly #placed = new Map<Index, Proposal>();
   #count = 0;
   #bytes = 0;
@@ -95,14 +104,14 @@ export class Proposals {
     this.#waiting = [...proposals, ...this.#waiting];
   }
 
-  forwarded(requestId: number, proposals: Proposal[]): void {
+  forwarded(requestId: number, proposals: Proposal[], to: MemberId): void {
     for (const proposal of proposals) proposal.state = "forwarded";
-    this.#forwarded.set(requestId, proposals);
+    this.#forwarded.set(requestId, { proposals, to, until: NEVER });
   }
 
   /** The proposals of a request that was handed on; forgets the request. */
   takeForwarded(requestId: number): Proposal[] {
-    const proposals = this.#forwarded.get(requestId) ?? [];
+    const proposals = this.#forwarded.get(requestId)?.proposals ?? [];
     this.#forwarded.delete(requestId);
     return proposals;
   }
@@ -157,17 +166,34 @@ export class Proposals {
     }
   }
 
-  /** The leader is gone: what was handed to it, and never placed, may or may not be in its log. */
-  leaderLost(): void {
-    for (const proposals of this.#forwarded.values()) {
-      for (const proposal of proposals)
+  /**
+   * Somebody else leads, or nobody. What was handed to the one before, and never placed, may or may not be in its log; but it
+   * may still say so (it is most often there, when leadership was handed over), so its answer is waited for until then.
+   */
+  leaderLost(leader: MemberId | null, until: Micros): void {
+    for (const forwarded of this.#forwarded.values())
+      if (forwarded.to !== leader && forwarded.until === NEVER) {
+        forwarded.until = until;
+        if (until < this.#nextExpiry) this.#nextExpiry = until;
+      }
+  }
+
+  /** No answer of this member will come any more: the connection is lost. */
+  memberLost(member: MemberId): void {
+    this.#loseForwarded(({ to }) => to === member);
+  }
+
+  #loseForwarded(isLost: (forwarded: Forwarded) => boolean): void {
+    for (const [requestId, forwarded] of this.#forwarded) {
+      if (!isLost(forwarded)) continue;
+      this.#forwarded.delete(requestId);
+      for (const proposal of forwarded.proposals)
         this.#settle(
           proposal,
           unknownOutcome("leadershipLost", "the leader was lost while it had this command; it may still be executed"),
           null,
         );
     }
-    this.#forwarded.clear();
   }
 
   refuse(proposals: readonly Proposal[], error: RaftError): void {
@@ -187,7 +213,9 @@ export class Proposals {
 
   expire(now: Micros): void {
     if (now < this.#nextExpiry) return;
-    let earliest = Number.MAX_SAFE_INTEGER;
+    this.#loseForwarded(({ until }) => until <= now);
+    let earliest = NEVER;
+    for (const { until } of this.#forwarded.values()) if (until < earliest) earliest = until;
     const expired: Proposal[] = [];
     const look = (proposal: Proposal): void => {
       if (proposal.state === "settled") return;
@@ -198,7 +226,7 @@ export class Proposals {
     this.#nextExpiry = earliest;
     for (const proposal of expired) this.abandon(proposal, "timeout");
     // A request whose answer got lost is forgotten with the last of its proposals.
-    for (const [requestId, proposals] of this.#forwarded) {
+    for (const [requestId, { proposals }] of this.#forwarded) {
       if (proposals.every((proposal) => proposal.state === "settled")) this.#forwarded.delete(requestId);
     }
   }
@@ -223,7 +251,7 @@ export class Proposals {
 
   #each(look: (proposal: Proposal) => void): void {
     for (const proposal of this.#waiting) look(proposal);
-    for (const proposals of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
+    for (const { proposals } of this.#forwarded.values()) for (const proposal of proposals) look(proposal);
     for (const first of this.#placed.values())
       for (let proposal: Proposal | null = first; proposal !== null; proposal = proposal.next) look(proposal);
   }

@@ -9,10 +9,12 @@
 import type { Index, Micros } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
+import { memberName } from "./member-id.js";
 import type { Consistency, ProposeResult } from "./node.js";
 import { notExecuted, type Proposal } from "./proposals.js";
 import type { Read } from "./reads.js";
 import type { StateMachine } from "./state-machine.js";
+import { type TransferWish, transferRefused } from "./transfers.js";
 
 const DEFAULT_TIMEOUT_MS = 5000;
 const MAX_TIMEOUT_MS = 86_400_000;
@@ -96,6 +98,39 @@ export function submitRead<Machine extends StateMachine>(
     expireUndriven(behind, read.expiresAt);
   }
   return () => reads.abandon(read, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+}
+
+/** With the name of the new leader, or with the reason why leadership did not move. */
+export type SettleTransfer = (error: RaftError | null, leader: string | null) => void;
+
+const MAX_TRANSFERS = 64;
+
+/** Asks that leadership move to the member of this name, or to the best. Returns how to give it up, or null when it was settled at once. */
+export function submitTransfer<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  to: string | null,
+  timeoutMs: number | undefined,
+  settle: SettleTransfer,
+): (() => void) | null {
+  const { running, transfers } = behind;
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs);
+  const target = running?.raft.configuration.members.find(({ name }) => name === to)?.id ?? null;
+  const settled = (error: RaftError | null, leader: string | null): null => {
+    settle(error, leader);
+    return null;
+  };
+  if (refusal !== null) return settled(refusal, null);
+  if (running === null || running.raft.leaderId === null) return settled(transferRefused("notLeader"), null);
+  if (to !== null && target === null) return settled(transferRefused("unknownTarget"), null);
+  if (to !== null && target === running.raft.leaderId) return settled(null, to);
+  if (transfers.count >= MAX_TRANSFERS) return settled(transferRefused("transferInProgress"), null);
+  const wish: TransferWish = {
+    to: target,
+    expiresAt: deadline(behind, timeoutMs),
+    settle: (error, leader) => settle(error, leader === null ? null : memberName(leader)),
+  };
+  running.driver.transfer(wish);
+  return () => transfers.abandon(wish);
 }
 
 /** Until the cluster is founded there is no driver to look at deadlines. */

@@ -16,6 +16,8 @@ export interface PeerLog {
   readonly lastTerm: Term;
   /** Parts of the log are being repaired; acknowledgements are not to be expected. */
   readonly recovering: boolean;
+  /** Of the sender, for whoever looks for a new leader; 0 to 100. */
+  readonly priority: number;
 }
 
 export type Payload =
@@ -199,6 +201,7 @@ export function encodePeerLog(group: number, peerLog: PeerLog): Uint8Array {
   writer.u64(peerLog.lastIndex);
   writer.u64(peerLog.lastTerm);
   writer.u8(peerLog.recovering ? 1 : 0);
+  writer.u8(peerLog.priority);
   return writer.finish();
 }
 
@@ -237,7 +240,7 @@ function readPayload(reader: ByteReader, kind: number, group: number): Payload {
       ok: true,
       kind: "peerLog",
       group,
-      peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag() },
+      peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag(), priority: reader.u8() },
     };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   const type = TYPE_OF_KIND.get(kind);

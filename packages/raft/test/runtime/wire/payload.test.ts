@@ -113,7 +113,7 @@ test("every message comes back as it went", () => {
 });
 
 test("the notes of the runtime come back as they went", () => {
-  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true };
+  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true, priority: 9 };
   expect(decodePayload(encodePeerLog(4, peerLog))).toEqual({ ok: true, kind: "peerLog", group: 4, peerLog });
   const notice = {
     founded: true,

@@ -53,9 +53,9 @@ export const NODE: readonly Mutant[] = [
     title: "a command whose outcome is unknown is proposed again",
     rule: "I1",
     file: "runtime/proposals.ts",
-    find: "  leaderLost(): void {\n",
-    replace: `  leaderLost(): void {
-    for (const proposals of this.#forwarded.values()) this.putBack(proposals.filter((each) => each.state !== "settled"));
+    find: "  leaderLost(leader: MemberId | null, until: Micros): void {\n",
+    replace: `  leaderLost(leader: MemberId | null, until: Micros): void {
+    for (const { proposals } of this.#forwarded.values()) this.putBack(proposals.filter((each) => each.state !== "settled"));
     this.#forwarded.clear();\n`,
     difficulty: "medium",
     kind: "safety",
