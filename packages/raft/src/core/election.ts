@@ -7,6 +7,7 @@
  */
 import { appendAsLeader } from "./append.js";
 import { invariant } from "./invariants.js";
+import { boundByLease } from "./lease.js";
 import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from "./message.js";
 import { send } from "./outbox.js";
 import { newProgress } from "./progress.js";
@@ -21,7 +22,7 @@ import {
   setRole,
 } from "./role.js";
 import { configurationOf, emit, type RaftState } from "./state.js";
-import { EMPTY_BYTES, type MemberId } from "./types.js";
+import { EMPTY_BYTES, type MemberId, type Micros } from "./types.js";
 
 /** The election timer ran out. */
 export function onElectionTimeout(state: RaftState): void {
@@ -54,6 +55,12 @@ function startPreVote(state: RaftState, reason: string): void {
 /** Starts an election (section 5.2). The requests and one's own vote wait until term and vote are durable. */
 export function startElection(state: RaftState, reason: string, leadershipTransfer: boolean): void {
   invariant(state.role !== "leader", "a leader never campaigns", `term ${state.currentTerm}`);
+  // To campaign is to back oneself.
+  invariant(
+    leadershipTransfer || boundByLease(state, state.id) === null,
+    "a promised lease is kept",
+    () => `campaigns at ${state.now}, promised until ${Math.max(state.leasePromise?.until ?? 0, state.silentUntil)}`,
+  );
   enterTerm(state, state.currentTerm + 1, state.id);
   setRole(state, "candidate", reason);
   setLeader(state, null);
@@ -130,6 +137,7 @@ function becomeLeader(state: RaftState): void {
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
     transfer: null,
     leasesEnded: false,
+    leaseRounds: [],
   };
   state.receiving = null;
   // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.
@@ -137,13 +145,20 @@ function becomeLeader(state: RaftState): void {
   appendAsLeader(state, [{ type: "noop", data: EMPTY_BYTES }]);
 }
 
+/** When a quorum last answered this leader; null: it does not lead. */
+export function quorumHeardAt(state: RaftState): Micros | null {
+  const { leadership } = state;
+  if (leadership === null) return null;
+  return quorumValue(configurationOf(state), (id) =>
+    id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0),
+  );
+}
+
 /** Check-quorum (dissertation section 6.2): a leader that no quorum answers for an election timeout gives up. */
 export function checkQuorum(state: RaftState): void {
   const { leadership } = state;
-  if (leadership === null) return;
-  const heard = quorumValue(configurationOf(state), (id) =>
-    id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0),
-  );
+  const heard = quorumHeardAt(state);
+  if (leadership === null || heard === null) return;
   if (state.now - heard >= state.options.electionTimeoutMicros) {
     emit(state, { type: "quorumLost", term: state.currentTerm });
     becomeFollower(state, state.currentTerm, null, "no quorum answers");
@@ -157,16 +172,17 @@ export function checkQuorum(state: RaftState): void {
  * neither votes nor takes the new term, so a server that was cut off or removed can't depose a leader that works. Not held
  * against the leader itself: if it asks, it does not lead any more.
  */
-function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | null {
+function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | "leasePromised" | null {
   if (state.role === "leader") return "leaderAlive";
-  if (state.now < state.silentUntil) return "justStarted";
+  const bound = boundByLease(state, candidate);
+  if (bound !== null) return bound;
   if (state.leaderId === null || state.leaderId === candidate || state.leaderHeardAt === null) return null;
   return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
 }
 
 /** Changes nothing here: no term, no vote, no timer. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
-  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "logNotUpToDate"): void => {
+  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "logNotUpToDate"): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
     respond(false);
   };
@@ -206,11 +222,14 @@ export function ignoresRequestVote(state: RaftState, from: MemberId, message: Re
 
 /** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
 export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
-  const refuse = (reason: "staleTerm" | "votedForOther" | "logNotUpToDate"): void => {
+  const refuse = (reason: "staleTerm" | "votedForOther" | "logNotUpToDate" | "leasePromised" | "justStarted"): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
     send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
   };
   if (message.term < state.currentTerm) return refuse("staleTerm");
+  // The term may have been taken from another message; what was promised to a lease holds all the same.
+  const bound = message.leadershipTransfer ? null : boundByLease(state, from);
+  if (bound !== null) return refuse(bound);
   // Asked again by the one we voted for: the first answer was lost, so it is given again.
   if (state.votedFor !== null && state.votedFor !== from) return refuse("votedForOther");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");

@@ -2,6 +2,7 @@
  * The one stream of events. Every transition of the core emits one; logs, metrics, the simulator's checks and the console
  * all read this stream, and none has a second one.
  */
+import type { LeaseRefusal } from "./lease.js";
 import type { MessageType } from "./message.js";
 import type { TransferEnd, TransferRefusal } from "./transfer.js";
 import type { Index, MemberId, Role, Term } from "./types.js";
@@ -32,7 +33,7 @@ export type RaftEvent =
       readonly type: "voteRefused";
       readonly candidate: MemberId;
       readonly term: Term;
-      readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted";
+      readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised";
       readonly preVote: boolean;
     }
   | {
@@ -66,7 +67,10 @@ export type RaftEvent =
       readonly votersOutgoing: readonly MemberId[];
       readonly learners: readonly MemberId[];
     }
-  | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index }
+  /** `lease`: without asking anybody. */
+  | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index; readonly lease: boolean }
+  /** A read could not be answered from the lease, and is asked for by a round of heartbeats. */
+  | { readonly type: "leaseRefused"; readonly reason: LeaseRefusal }
   | { readonly type: "quorumLost"; readonly term: Term }
   | { readonly type: "transferStarted"; readonly target: MemberId; readonly term: Term }
   | { readonly type: "transferEnded"; readonly target: MemberId; readonly term: Term; readonly reason: TransferEnd }

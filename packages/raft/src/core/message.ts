@@ -54,6 +54,8 @@ export interface AppendEntries {
   /** Contiguous, the first at `prevLogIndex + 1`. */
   readonly entries: readonly Entry[];
   readonly leaderCommit: Index;
+  /** The leader uses leases: whoever acknowledges this backs nobody else for an election timeout. */
+  readonly leases: boolean;
 }
 
 export interface AppendEntriesResponse {
@@ -80,6 +82,8 @@ export interface Heartbeat {
   readonly leaderCommit: Index;
   /** Number of the newest round of confirmation; a counter of the leader that never repeats in a term. 0: none yet. */
   readonly readRound: number;
+  /** As in AppendEntries. */
+  readonly leases: boolean;
 }
 
 export interface HeartbeatResponse {

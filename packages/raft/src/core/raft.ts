@@ -8,11 +8,12 @@
 import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
 import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
 import type { Configuration } from "./configuration.js";
-import { checkQuorum, countOwnVote, onElectionTimeout } from "./election.js";
+import { checkQuorum, countOwnVote, onElectionTimeout, quorumHeardAt } from "./election.js";
 import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
 import { InvariantViolation } from "./invariants.js";
+import { leaseEnd, leaseHolds, readByLease, usesLeases } from "./lease.js";
 import { RaftLog } from "./log.js";
 import type { Message } from "./message.js";
 import { checkOptions, type RaftOptions } from "./options.js";
@@ -106,6 +107,19 @@ export class Raft {
     return (
       this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader"
     );
+  }
+
+  /**
+   * A linearizable read without a message, if this server leads and holds a lease: the index at or after which the state
+   * answers it. Null: ask with `read`. Ask `leaseHolds` again when the state was looked at.
+   */
+  readByLease(now: Micros, id: number): Index | null {
+    return this.#enter(now, (state) => readByLease(state, id));
+  }
+
+  /** Whether the lease still runs, so that what was read meanwhile may be answered. */
+  leaseHolds(now: Micros): boolean {
+    return this.#enter(now, leaseHolds) ?? false;
   }
 
   /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
@@ -304,6 +318,17 @@ export class Raft {
   configurationAt(index: Index): ConfigurationAt {
     return configurationAt(this.#state, index);
   }
+  /** When the leader was last heard; null: none is known. On a leader: when a quorum last answered it. */
+  get leaderHeardAt(): Micros | null {
+    const { leaderId, leaderHeardAt } = this.#state;
+    return quorumHeardAt(this.#state) ?? (leaderId === null ? null : leaderHeardAt);
+  }
+  /** Until when reads may be answered from the lease, unless it ends before; null: there is none. */
+  get leaseUntil(): Micros | null {
+    const state = this.#state;
+    const end = usesLeases(state) ? leaseEnd(state) : Number.NEGATIVE_INFINITY;
+    return end > state.now ? end : null;
+  }
   /** Leadership is being handed over. */
   get transferring(): boolean {
     return isTransferring(this.#state);
@@ -461,6 +486,7 @@ function createState(start: RaftStart): RaftState {
     electionDeadline: start.now,
     heartbeatDeadline: start.now,
     leaderHeardAt: null,
+    leasePromise: null,
     silentUntil: start.now,
     readRound: 0,
     outbox: { ready: [], held: [] },

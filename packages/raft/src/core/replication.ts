@@ -5,6 +5,7 @@
 import { extendLog, readConfiguration, truncateLog } from "./append.js";
 import { advanceCommit, followCommit } from "./commit.js";
 import { invariant } from "./invariants.js";
+import { promiseLease, usesLeases } from "./lease.js";
 import type { AppendEntries, AppendEntriesResponse } from "./message.js";
 import { send } from "./outbox.js";
 import { announceProgress, becomeProbe, becomeReplicate, type Progress, recordAcknowledged, recordSent } from "./progress.js";
@@ -95,6 +96,7 @@ function sendAppend(
     prevLogTerm,
     entries,
     leaderCommit: state.commitIndex,
+    leases: usesLeases(state),
   });
 }
 
@@ -131,6 +133,7 @@ function isWellFormed(message: AppendEntries): boolean {
 /** Raft Figure 2, AppendEntries, steps 2 to 5; from the leader of the current term (handlers.ts has seen to step 1). */
 export function handleAppendEntries(state: RaftState, from: MemberId, message: AppendEntries): void {
   heardLeader(state, from);
+  promiseLease(state, from, message.leases);
   if (!isWellFormed(message)) {
     emit(state, { type: "messageIgnored", from, message: message.type, reason: "malformed" });
     return;

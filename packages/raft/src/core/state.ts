@@ -7,6 +7,7 @@
 import type { Arrivals } from "./arrivals.js";
 import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
+import type { LeasePromise, LeaseRound } from "./lease.js";
 import type { RaftLog } from "./log.js";
 import type { ProposeResponse } from "./message.js";
 import type { RaftOptions } from "./options.js";
@@ -54,6 +55,8 @@ export interface Leadership {
   transfer: Transfer | null;
   /** Somebody was told to campaign: no read is answered from a lease for the rest of the term. */
   leasesEnded: boolean;
+  /** Rounds of heartbeats that were sent, the oldest first. */
+  readonly leaseRounds: LeaseRound[];
 }
 
 /** A snapshot that a leader is sending us. */
@@ -118,6 +121,8 @@ export interface RaftState {
   heartbeatDeadline: Micros;
   /** When the current leader was last heard; null: not in this life of the process, or not since it stepped down. */
   leaderHeardAt: Micros | null;
+  /** What this follower has promised to a leader that uses leases. */
+  leasePromise: LeasePromise | null;
   /** Until when no vote is given after a start, because a lease given before it may still run (design law 9). */
   silentUntil: Micros;
   /** Counts rounds of confirmation; never repeats in a life of the process. */

@@ -126,6 +126,18 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.schedule();
   }
 
+  /** The index from which a read may be answered by the lease; null: there is none. See `leaseHolds`. */
+  readByLease(): Index | null {
+    const index = this.#raft.readByLease(this.#clock.now(), this.#parts.reads.takeNumber());
+    if (this.#raft.hasOutput) this.schedule();
+    return index;
+  }
+
+  /** Whether it still runs, now that the state was looked at. */
+  leaseHolds(): boolean {
+    return this.#raft.leaseHolds(this.#clock.now());
+  }
+
   /** Asks for leadership to move: of this node's core, or of the leader. */
   transfer(wish: TransferWish): void {
     const raft = this.#raft;

@@ -23,7 +23,7 @@ import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
 import { notExecuted, type Proposals } from "./proposals.js";
 import type { Reads } from "./reads.js";
-import { submitProposal, submitRead, submitTransfer, unexplained } from "./requests.js";
+import { submitProposal, submitQuery, submitTransfer, unexplained } from "./requests.js";
 import type { StateMachine } from "./state-machine.js";
 import type { Transfers } from "./transfers.js";
 
@@ -77,14 +77,11 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     return new Promise((resolve, reject) => {
       const refusal = aborted(signal);
       if (refusal !== null) return reject(refusal);
-      const abandon = submitRead(behind, consistency, timeoutMs, (error, machine) => {
+      const abandon = submitQuery(behind, consistency, timeoutMs, caught(query), (error, answer) => {
         signal?.removeEventListener("abort", onAbort);
-        if (machine === null) return reject(error ?? unexplained());
-        try {
-          resolve(query(machine));
-        } catch (thrown) {
-          reject(thrown);
-        }
+        if (answer === null) reject(error ?? unexplained());
+        else if ("thrown" in answer.value) reject(answer.value.thrown);
+        else resolve(answer.value.result);
       });
       function onAbort(): void {
         abandon?.();
@@ -123,6 +120,19 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     events: (): AsyncIterableIterator<NodeEvent> => behind.events.listen(),
     close,
     [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/** What a caller's query throws is the caller's to hear. */
+function caught<Machine, T>(
+  query: (machine: Machine) => T,
+): (machine: Machine) => { readonly result: T } | { readonly thrown: unknown } {
+  return (machine) => {
+    try {
+      return { result: query(machine) };
+    } catch (thrown) {
+      return { thrown };
+    }
   };
 }
 

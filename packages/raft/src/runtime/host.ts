@@ -12,7 +12,7 @@ import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
 import { isVoter } from "../core/quorum.js";
 import { Raft, type RaftStart } from "../core/raft.js";
-import type { Entry, LogPosition, MemberId } from "../core/types.js";
+import type { Entry, LogPosition, MemberId, Micros } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
 import { type LeaderHint, RaftError } from "./errors.js";
@@ -102,6 +102,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#clusterId = clusterIdOf(
       options.cluster.map((founder) => founder.name),
       options.clusterToken,
+      options.leases,
     );
   }
 
@@ -165,7 +166,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       storage.founders,
     );
     this.#pendingStart = { machine, recovered };
-    const configuration = foundingConfiguration(this.options.cluster, this.#founding.records);
+    const configuration = foundingConfiguration(this.options.cluster, this.#founding.records, this.options.leases);
     if (recovered.hardState.currentTerm > 0 || storage.snapshot !== null) {
       const known = storage.snapshot?.configuration ?? configuration;
       if (known === null)
@@ -209,7 +210,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const founding = this.#founding;
     if (founding === null || this.#state === "closed" || this.#state === "failed") return;
     if (!this.#takesPart && founding.isComplete) {
-      const configuration = foundingConfiguration(this.options.cluster, founding.records);
+      const configuration = foundingConfiguration(this.options.cluster, founding.records, this.options.leases);
       if (configuration === null) return;
       this.#startCore(configuration);
       this.#publish({ type: "founded", voters: configuration.members.map((member) => member.name) });
@@ -239,6 +240,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         maxUncommittedBytes: Math.max(this.options.maxPendingBytes, this.options.maxEntryBytes),
         maxPendingReads: this.options.maxPendingReads,
         priority: this.options.priority,
+        clockDriftPerMille: this.options.clockDriftPerMille,
       },
       ...start,
     });
@@ -299,7 +301,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   greet(hello: Hello): string | null {
     if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
-      return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders or the token differ; check --cluster and --cluster-token on both`;
+      return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders, the token or the use of leases differ; check --cluster, --cluster-token and --leases on both`;
     }
     if (hello.name === this.options.id)
       return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
@@ -468,6 +470,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       durableIndex: raft?.durableIndex ?? 0,
       snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
       firstLogIndex: (raft?.logStart.index ?? 0) + 1,
+      leaderHeardMs: raft === null ? null : millisecondsBetween(raft.leaderHeardAt, this.clock.now()),
+      leaseMs: raft === null ? null : millisecondsBetween(this.clock.now(), raft.leaseUntil),
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
       voters: members
@@ -544,6 +548,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (this.#listening || this.#founding !== null) this.#ports.transport.close(closeStorage);
     else closeStorage();
   }
+}
+
+function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
+  return from === null || to === null ? null : Math.max(0, to - from) / 1000;
 }
 
 /** What the core starts from. A snapshot may be newer than the log (WAL11): then the log begins anew after it. */

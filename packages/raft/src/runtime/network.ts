@@ -123,6 +123,7 @@ function sameAppend(one: AppendEntries, other: AppendEntries): boolean {
     one.prevLogIndex === other.prevLogIndex &&
     one.prevLogTerm === other.prevLogTerm &&
     one.leaderCommit === other.leaderCommit &&
+    one.leases === other.leases &&
     one.entries.length === other.entries.length &&
     one.entries[0] === other.entries[0] &&
     one.entries.at(-1) === other.entries.at(-1)

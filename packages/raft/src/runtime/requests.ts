@@ -56,7 +56,7 @@ export function submitProposal<Machine extends StateMachine>(
 /** Asks for a read. Returns how to give it up, or null when it was settled at once. */
 export function submitRead<Machine extends StateMachine>(
   behind: NodeBehind<Machine>,
-  consistency: Consistency,
+  consistency: Exclude<Consistency, "lease">,
   timeoutMs: number | undefined,
   settle: SettleRead<Machine>,
 ): (() => void) | null {
@@ -98,6 +98,49 @@ export function submitRead<Machine extends StateMachine>(
     expireUndriven(behind, read.expiresAt);
   }
   return () => reads.abandon(read, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+}
+
+/** What a query gave. */
+export interface Answer<T> {
+  readonly value: T;
+}
+export type SettleQuery<T> = (error: RaftError | null, answer: Answer<T> | null) => void;
+
+/**
+ * Asks for a read and looks at the machine. With a lease nobody is asked, but the clock is looked at twice: when the read begins
+ * and again when the answer is there; if the lease is over by then, the read is made in the usual way. Returns how to give it
+ * up, or null when it was settled at once.
+ */
+export function submitQuery<Machine extends StateMachine, T>(
+  behind: NodeBehind<Machine>,
+  consistency: Consistency,
+  timeoutMs: number | undefined,
+  query: (machine: Machine) => T,
+  settle: SettleQuery<T>,
+): (() => void) | null {
+  let giveUp: (() => void) | null = null;
+  const usually = (asked: Exclude<Consistency, "lease">, leftMs: number | undefined): void => {
+    giveUp = submitRead(behind, asked, leftMs, (error, machine) => {
+      settle(error, machine === null ? null : { value: query(machine) });
+    });
+  };
+  const index = consistency === "lease" ? (behind.running?.driver.readByLease() ?? null) : null;
+  if (index === null) {
+    usually(consistency === "lease" ? "linearizable" : consistency, timeoutMs);
+    return giveUp;
+  }
+  const begun = behind.clock.now();
+  let isOver = false;
+  const waiting = submitRead(behind, { atLeast: index }, timeoutMs, (error, machine) => {
+    isOver = true;
+    if (machine === null) return settle(error, null);
+    const value = query(machine);
+    if (behind.running?.driver.leaseHolds() === true) return settle(null, { value });
+    const leftMs = (timeoutMs ?? DEFAULT_TIMEOUT_MS) - (behind.clock.now() - begun) / 1000;
+    usually("linearizable", Math.max(1, leftMs));
+  });
+  if (!isOver) giveUp = waiting;
+  return giveUp === null ? null : () => giveUp?.();
 }
 
 /** With the name of the new leader, or with the reason why leadership did not move. */

@@ -47,13 +47,13 @@ export function formatMessage(message: Message): string {
     case "RequestVoteResponse":
       return `${head} ${message.voteGranted ? "granted" : "refused"}`;
     case "AppendEntries":
-      return `${head} prev=${message.prevLogIndex}/${message.prevLogTerm} commit=${message.leaderCommit} ${formatEntries(message.entries)}`;
+      return `${head} prev=${message.prevLogIndex}/${message.prevLogTerm} commit=${message.leaderCommit}${message.leases ? " leases" : ""} ${formatEntries(message.entries)}`;
     case "AppendEntriesResponse":
       return message.success
         ? `${head} prev=${message.prevLogIndex} match=${message.matchIndex}`
         : `${head} prev=${message.prevLogIndex} refused hint=${message.hintIndex}/${message.hintTerm}`;
     case "Heartbeat":
-      return `${head} commit=${message.leaderCommit} round=${message.readRound}`;
+      return `${head} commit=${message.leaderCommit} round=${message.readRound}${message.leases ? " leases" : ""}`;
     case "HeartbeatResponse":
       return `${head} round=${message.readRound}`;
     case "InstallSnapshot":
@@ -110,7 +110,9 @@ export function formatEvent(event: RaftEvent): string {
     case "configurationChanged":
       return `configuration ${event.index}: voters ${list(event.voters)} outgoing ${list(event.votersOutgoing)} learners ${list(event.learners)}`;
     case "readConfirmed":
-      return `read ${event.id} confirmed at ${event.readIndex}`;
+      return `read ${event.id} confirmed at ${event.readIndex}${event.lease ? " by the lease" : ""}`;
+    case "leaseRefused":
+      return `no read from the lease: ${event.reason}`;
     case "quorumLost":
       return `no quorum answers in term ${event.term}`;
     case "transferStarted":

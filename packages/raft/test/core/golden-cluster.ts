@@ -59,6 +59,10 @@ export function configurationOf(
   };
 }
 
+function leaseText(until: number | null): string {
+  return until === null ? "no lease" : `a lease until ${until / 1000} ms`;
+}
+
 export class GoldenCluster {
   readonly #nodes = new Map<MemberId, Node>();
   #flight: InFlight[] = [];
@@ -101,6 +105,10 @@ export class GoldenCluster {
         return this.#elect(first);
       case "advance":
         return this.#advance(plain);
+      // A process that stands still: its time goes on, and nothing fires.
+      case "stand-still":
+        this.#node(first).now += Number(plain[1]) * 1000;
+        return;
       case "campaign":
         return this.#input(first, (node) => node.raft.campaign(node.now));
       case "step-down":
@@ -139,6 +147,19 @@ export class GoldenCluster {
         return this.#input(first, (node) =>
           this.#say(`${first}: read ${plain[1]} ${node.raft.read(node.now, Number(plain[1]))}`),
         );
+      case "lease-read":
+        return this.#input(first, (node) => {
+          const index = node.raft.readByLease(node.now, Number(plain[1]));
+          this.#say(
+            index === null ? `${first}: read ${plain[1]} must ask` : `${first}: read ${plain[1]} may be answered at ${index}`,
+          );
+        });
+      case "lease-holds":
+        return this.#input(first, (node) =>
+          this.#say(`${first}: the lease ${node.raft.leaseHolds(node.now) ? "still runs" : "is over"}`),
+        );
+      case "lease":
+        return this.#say(`${first}: ${leaseText(this.#node(first).raft.leaseUntil)}`);
       case "deliver":
         return this.#deliver(plain);
       case "drop":
@@ -504,8 +525,11 @@ export class GoldenCluster {
     const parsed = entries.map((each): Entry => {
       const [position = "", what = ""] = each.split(":");
       const [index = 0, term = 0] = position.split("/").map(Number);
-      if (what.startsWith("conf."))
-        return { index, term, type: "configuration", data: encodeConfiguration(configurationOf(what.slice(5).split("."))) };
+      if (what.startsWith("conf.") || what.startsWith("leaseconf.")) {
+        const [kind, ...voters] = what.split(".");
+        const configuration = configurationOf(voters, [], [], kind === "leaseconf");
+        return { index, term, type: "configuration", data: encodeConfiguration(configuration) };
+      }
       return { index, term, type: what === "badconf" ? "configuration" : "command", data: bytes(what) };
     });
     const message = {

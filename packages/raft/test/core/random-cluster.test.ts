@@ -14,6 +14,7 @@ describe("the core in random worlds", () => {
       truncations: 0,
       snapshotsInstalled: 0,
       readsConfirmed: 0,
+      leaseReads: 0,
       transfers: 0,
       steps: 0,
     };

@@ -56,6 +56,8 @@ export interface Counters {
   truncations: number;
   snapshotsInstalled: number;
   readsConfirmed: number;
+  /** Of the reads, those that were answered from a lease. */
+  leaseReads: number;
   /** Members that campaigned because their leader told them to. */
   transfers: number;
   steps: number;
@@ -84,6 +86,7 @@ export class RandomCluster {
     truncations: 0,
     snapshotsInstalled: 0,
     readsConfirmed: 0,
+    leaseReads: 0,
     transfers: 0,
     steps: 0,
   };
@@ -123,7 +126,7 @@ export class RandomCluster {
     const ids = ["a", "b", "c", "d", "e"].slice(0, this.#size);
     const learners = this.#size > 3 && this.#below(2) === 0 ? ids.splice(-1) : [];
     const outgoing = ids.length > 3 && this.#below(3) === 0 ? ids.slice(0, 3) : [];
-    const configuration = configurationOf(ids, learners, outgoing);
+    const configuration = configurationOf(ids, learners, outgoing, seed % 2 === 0);
     for (const id of [...ids, ...learners]) {
       const snapshot = { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration, configurationIndex: 0 };
       const disk: Disk = {
@@ -233,7 +236,15 @@ export class RandomCluster {
     const id = this.#readId;
     this.#readId += 1;
     this.#reads.set(`${node.id}/${id}`, this.#highestCommitted);
-    this.#input(node, () => node.raft.read(this.#now, id));
+    this.#input(node, () => {
+      const index = node.raft.readByLease(this.#now, id);
+      if (index === null) {
+        node.raft.read(this.#now, id);
+        return;
+      }
+      this.counters.leaseReads += 1;
+      this.#checkRead(node, id, index);
+    });
   }
 
   /** Leadership shall move: to somebody, or to the best; asked of whoever leads, most often. */

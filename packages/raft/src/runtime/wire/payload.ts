@@ -131,6 +131,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case "Heartbeat":
       writer.u64(message.leaderCommit);
       writer.u64(message.readRound);
+      writer.u8(message.leases ? 1 : 0);
       return;
     case "HeartbeatResponse":
       writer.u64(message.readRound);
@@ -186,6 +187,7 @@ function writeAppendEntries(writer: ByteWriter, message: AppendEntries): void {
   writer.u64(message.prevLogIndex);
   writer.u64(message.prevLogTerm);
   writer.u64(message.leaderCommit);
+  writer.u8(message.leases ? 1 : 0);
   writer.u32(message.entries.length);
   for (const entry of message.entries) {
     writer.u64(entry.term);
@@ -286,7 +288,7 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
         hintTerm: reader.u64(),
       };
     case "Heartbeat":
-      return { type, term, leaderCommit: reader.u64(), readRound: reader.u64() };
+      return { type, term, leaderCommit: reader.u64(), readRound: reader.u64(), leases: reader.flag() };
     case "HeartbeatResponse":
       return { type, term, readRound: reader.u64() };
     case "InstallSnapshot":
@@ -348,6 +350,7 @@ function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {
   const prevLogIndex = reader.u64();
   const prevLogTerm = reader.u64();
   const leaderCommit = reader.u64();
+  const leases = reader.flag();
   const count = reader.count(ENTRY_HEADER_BYTES, MAX_ITEMS);
   if (prevLogIndex + count > Number.MAX_SAFE_INTEGER) throw new DecodeError("holds indexes above 2^53");
   const entries: Entry[] = [];
@@ -356,7 +359,7 @@ function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {
     const type = oneOf(ENTRY_TYPES, reader.u8());
     entries.push({ index: prevLogIndex + place, term: entryTerm, type, data: reader.blob() });
   }
-  return { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+  return { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit, leases };
 }
 
 function oneOf<T>(values: readonly T[], place: number): T {

@@ -63,6 +63,7 @@ export const RULES = {
   readOwnTerm: "a leader answers reads only after it has committed an entry of its term (dissertation 6.4)",
   readRound: "a read is confirmed by a quorum in a round that began after it was asked (dissertation 6.4)",
   readAnswer: "a follower's read is confirmed by the leader's answer to it, as it was given (dissertation 6.4)",
+  readLease: "no read from a lease once somebody was told to campaign (dissertation 6.4.1, 3.10)",
   readFresh: "a read sees everything that was committed before it was asked (dissertation 6.4, Raft 8)",
   // ---- The rest ----
   forwarded: "a leader says of forwarded commands where it has appended them (dissertation 6.2)",

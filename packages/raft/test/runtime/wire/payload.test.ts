@@ -42,6 +42,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
       prevLogTerm: number,
       entries: entriesAfter(prevLogIndex),
       leaderCommit: number,
+      leases: fc.boolean(),
     }),
   ),
   fc.record({
@@ -53,7 +54,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     hintIndex: number,
     hintTerm: number,
   }),
-  fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number }),
+  fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number, leases: fc.boolean() }),
   fc.record({ type: fc.constant("HeartbeatResponse" as const), term, readRound: number }),
   fc.record({
     type: fc.constant("InstallSnapshot" as const),

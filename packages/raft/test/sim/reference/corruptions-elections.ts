@@ -1,5 +1,8 @@
 /** Terms, roles, votes: single things that must not happen in them. */
 import { at, atMessage, type Corruption, nextOf, restOfTurn } from "./corruption.js";
+import type { NodeView } from "./view.js";
+
+const livesIn = ({ up, term }: NodeView, wanted: number): boolean => up && term === wanted;
 
 export const ELECTIONS: readonly Corruption[] = [
   at("termChanged", "a term goes back", ["termRises"], (record, { node }) =>
@@ -71,7 +74,10 @@ export const ELECTIONS: readonly Corruption[] = [
     const { node, currentTerm: term } = record;
     const to = view.other(node);
     if (view.leaders.get(term)?.id !== node || to === null) return null;
-    return [record, { type: "send", node, to, message: { type: "Heartbeat", term, leaderCommit: 0, readRound: 0 } }];
+    return [
+      record,
+      { type: "send", node, to, message: { type: "Heartbeat", term, leaderCommit: 0, readRound: 0, leases: false } },
+    ];
   }),
   at("receive", "a leader hears of a higher term and goes on leading", ["higherTermDeposes"], (record, place) => {
     const { role, term } = place.node;
@@ -127,7 +133,7 @@ export const ELECTIONS: readonly Corruption[] = [
     ["onlyTheLeader"],
     (_message, record, { view }) => {
       const other = view.other(record.node, record.to);
-      return other === null || view.node(other).term !== view.node(record.node).term ? null : [{ ...record, node: other }];
+      return other === null || !livesIn(view.node(other), view.node(record.node).term) ? null : [{ ...record, node: other }];
     },
   ),
   atMessage(
@@ -140,7 +146,7 @@ export const ELECTIONS: readonly Corruption[] = [
       const said = trace
         .slice(0, place)
         .some((each) => each.type === "send" && each.message.type === "TimeoutNow" && each.to === other);
-      return other === null || said || view.node(other).term !== view.node(record.node).term
+      return other === null || said || !livesIn(view.node(other), view.node(record.node).term)
         ? null
         : [{ ...record, node: other }];
     },
