@@ -72,6 +72,10 @@ export type RaftEvent =
   /** A read could not be answered from the lease, and is asked for by a round of heartbeats. */
   | { readonly type: "leaseRefused"; readonly reason: LeaseRefusal }
   | { readonly type: "quorumLost"; readonly term: Term }
+  /** A hint that the leader's process has ended; `held`: a lease that was promised forbids to act on it yet. */
+  | { readonly type: "leaderRefused"; readonly leader: MemberId; readonly term: Term; readonly held: boolean }
+  /** The proof of it; `hadPromise`: what was promised to its lease is void. */
+  | { readonly type: "leaderRestarted"; readonly leader: MemberId; readonly term: Term; readonly hadPromise: boolean }
   | { readonly type: "transferStarted"; readonly target: MemberId; readonly term: Term }
   | { readonly type: "transferEnded"; readonly target: MemberId; readonly term: Term; readonly reason: TransferEnd }
   | {

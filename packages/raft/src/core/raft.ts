@@ -13,6 +13,7 @@ import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
 import { InvariantViolation } from "./invariants.js";
+import { peerRefused, peerRestarted } from "./leader-gone.js";
 import { leaseEnd, leaseHolds, readByLease, usesLeases } from "./lease.js";
 import { RaftLog } from "./log.js";
 import type { Message } from "./message.js";
@@ -174,6 +175,16 @@ export class Raft {
   /** What was under way to this member is lost, or may be. */
   peerUnreachable(now: Micros, id: MemberId): void {
     this.#enter(now, (state) => peerLost(state, id));
+  }
+
+  /** The connection to this member was lost and another one is refused: nobody listens there any more. A hint, no proof. */
+  peerRefused(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => peerRefused(state, id));
+  }
+
+  /** This member has shaken hands in a later life than before: the earlier one has ended. */
+  peerRestarted(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => peerRestarted(state, id));
   }
 
   /** A connection to this member is open: what waits for it can go at once. */

@@ -80,6 +80,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #listening = false;
   /** What peers said of themselves before this node took part, by name. */
   readonly #earlyNotes = new Map<string, { readonly from: MemberId; readonly note: PeerLog }>();
+  /** Who was at the other end of a connection that was lost, until it is known whether there is another. By name. */
+  readonly #lost = new Map<string, MemberId>();
+  /** The latest life of each peer that has shaken hands, by name. */
+  readonly #boots = new Map<string, { readonly member: MemberId; readonly boot: number }>();
   readonly #senders = new WeakMap<Hello, MemberId>();
   /** The core was started in this life; notices may say that this node takes part. */
   #takesPart = false;
@@ -305,12 +309,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     }
     if (hello.name === this.options.id)
       return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
+    this.#heardBoot(hello);
     return null;
   }
 
   opened(peer: string, channel: Channel, hello: Hello): void {
     const member = this.#network.opened(peer, channel, hello);
     if (channel !== "main") return;
+    this.#lost.delete(peer);
     this.#publish({ type: "peerConnected", name: peer, boot: hello.boot });
     this.#heardFounder(hello);
     this.#sendNotice(peer);
@@ -322,12 +328,34 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#network.flush();
   }
 
-  closed(peer: string, channel: Channel, reason: string): void {
+  closed(peer: string, channel: Channel, reason: string, refused: boolean): void {
     const member = this.#network.closed(peer, channel);
-    if (member === null) return;
+    if (member === null) {
+      if (refused && channel === "main") this.#refused(peer);
+      return;
+    }
+    if (channel === "main") this.#lost.set(peer, member);
     if (channel !== "main") return this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
     this.#publish({ type: "peerDisconnected", name: peer, reason });
     this.running?.driver.disconnected(member);
+  }
+
+  /** A connection that was lost can't be had again: said once, for a member that was there. */
+  #refused(peer: string): void {
+    const member = this.#lost.get(peer);
+    if (member === undefined) return;
+    this.#lost.delete(peer);
+    this.running?.driver.tell((raft, now) => raft.peerRefused(now, member));
+  }
+
+  /** Whoever shakes hands in a later life than before has lost what it was. */
+  #heardBoot({ name, incarnation, boot }: Hello): void {
+    if (!this.#peers().some((peer) => peer.name === name)) return;
+    const member = memberId(name, incarnation);
+    const known = this.#boots.get(name);
+    if (known !== undefined && known.member === member && boot <= known.boot) return;
+    this.#boots.set(name, { member, boot });
+    if (known?.member === member) this.running?.driver.tell((raft, now) => raft.peerRestarted(now, member));
   }
 
   received(hello: Hello, _channel: Channel, payload: Uint8Array): void {

@@ -99,6 +99,8 @@ export class VirtualNetwork<Note = never> {
   readonly #listening = new Map<string, Endpoint<Note>>();
   /** Ordered pairs of addresses between which nothing passes, with how many cuts there are. */
   readonly #cuts = new Map<string, number>();
+  /** … and between which connections are refused, likewise. */
+  readonly #refusals = new Map<string, number>();
   /** Payloads that arrived. */
   delivered = 0;
   /** Told of each noted payload as it reaches a node, before the node looks at it. */
@@ -182,6 +184,25 @@ export class VirtualNetwork<Note = never> {
     };
   }
 
+  /**
+   * What one address dials at the other is refused, as by a firewall, and what is open is broken; the process there lives, and what
+   * it dials itself is none the worse. Returns how to mend it.
+   */
+  refuse(from: string, to: string): () => void {
+    const pair = `${from} ${to}`;
+    this.#refusals.set(pair, (this.#refusals.get(pair) ?? 0) + 1);
+    for (const connection of [...(this.#listening.get(from)?.dialled.values() ?? [])])
+      if (connection.to.address === to) this.#break(connection, "the connection was reset");
+    let mended = false;
+    return () => {
+      if (mended) return;
+      mended = true;
+      const left = (this.#refusals.get(pair) ?? 1) - 1;
+      if (left > 0) this.#refusals.set(pair, left);
+      else this.#refusals.delete(pair);
+    };
+  }
+
   isCut(from: string, to: string): boolean {
     return this.#cuts.size > 0 && this.#cuts.has(`${from} ${to}`);
   }
@@ -224,7 +245,8 @@ export class VirtualNetwork<Note = never> {
     const to = this.#listening.get(peer.address);
     const again = (reason: string, refused: boolean): void =>
       this.#redial(from, peer.name, channel, () => from.handler?.closed(peer.name, channel, reason, refused));
-    if (to === undefined || !to.alive) return again("nobody listens there", true);
+    if (to === undefined || !to.alive || this.#refusals.has(`${from.address} ${peer.address}`))
+      return again("nobody listens there", true);
     if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address)) return again("no answer", false);
     const hello = from.handler?.hello();
     if (hello === undefined) return;

@@ -115,6 +115,10 @@ export function formatEvent(event: RaftEvent): string {
       return `no read from the lease: ${event.reason}`;
     case "quorumLost":
       return `no quorum answers in term ${event.term}`;
+    case "leaderRefused":
+      return `${event.leader}, which leads, refuses connections${event.held ? "; its lease may run" : ""}`;
+    case "leaderRestarted":
+      return `${event.leader}, which led, began anew${event.hadPromise ? "; its lease is over" : ""}`;
     case "transferStarted":
       return `hands over to ${event.target} in term ${event.term}`;
     case "transferEnded":

@@ -123,6 +123,10 @@ export class GoldenCluster {
         );
       case "unreachable":
         return this.#input(first, (node) => node.raft.peerUnreachable(node.now, plain[1] ?? ""));
+      case "refused":
+        return this.#input(first, (node) => node.raft.peerRefused(node.now, plain[1] ?? ""));
+      case "restarted":
+        return this.#input(first, (node) => node.raft.peerRestarted(node.now, plain[1] ?? ""));
       case "connected":
         return this.#input(first, (node) => node.raft.peerConnected(node.now, plain[1] ?? ""));
       case "peer-log":
