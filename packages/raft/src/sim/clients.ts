@@ -251,7 +251,7 @@ export class Clients<Machine extends StateMachine, State> {
 
   #read(client: Client<Machine>, contact: Contact<Machine>, read: ReadOperation<Machine>, again: () => void): void {
     const { plan, scheduler, coverage, complain } = this.#options;
-    const consistency = read.consistency ?? "linearizable";
+    const consistency = read.consistency ?? (client.random.chance(plan.leasePerMille) ? "lease" : "linearizable");
     const call = scheduler.now();
     const floor = this.#seen;
     const pending = this.#expect(client, contact, again);

@@ -7,6 +7,7 @@ import type { StateMachine } from "../runtime/state-machine.js";
 import type { Cluster, Member, Note } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
 import { damageDisk } from "./damage.js";
+import { Operators } from "./operators.js";
 import type { Incident, Moment } from "./plan.js";
 import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -19,6 +20,7 @@ export interface MisfortuneOptions<Machine extends StateMachine> {
   readonly chance: SeededRandom;
   readonly coverage: Coverage;
   readonly electionMicros: Micros;
+  readonly complain: (text: string) => never;
   readonly told: (text: string) => void;
 }
 
@@ -34,8 +36,11 @@ export class Misfortune<Machine extends StateMachine> {
   readonly #cutOff = new Map<string, number>();
   #over = false;
 
+  readonly #operators: Operators<Machine>;
+
   constructor(options: MisfortuneOptions<Machine>) {
     this.#options = options;
+    this.#operators = new Operators<Machine>(options);
   }
 
   /** Whether an incident keeps this node from a majority, as far as links are concerned. */
@@ -131,7 +136,27 @@ export class Misfortune<Machine extends StateMachine> {
         cluster.wipe(member);
         return cluster.startAfter(member, incident.down);
       }
+      case "transfer":
+        return this.#operators.transfer(node(incident.node), incident.to === null ? null : node(incident.to), incident.timeout);
+      case "stepDown":
+        return this.#operators.stepDown(node(incident.node));
+      case "close":
+        return this.#operators.close(node(incident.node), incident.down);
+      case "refuse":
+        return this.#refuse(node(incident.node), incident.sides, incident.lasts);
     }
+  }
+
+  /** As a firewall does: what others dial there is refused, what it dials itself is not. */
+  #refuse(member: Member<Machine>, sides: readonly number[], lasts: Micros): void {
+    const { cluster, network, told, coverage } = this.#options;
+    const others = cluster.members.filter(({ place }) => sides[place] === 1 && place !== member.place);
+    if (others.length === 0) return;
+    const names = others.map(({ name }) => name).join(", ");
+    told(`${member.name} refuses connections of ${names}, for ${Math.round(lasts / 1000)} ms`);
+    coverage.note("connectionsRefused");
+    const mends = others.map((other) => network.refuse(other.address, member.address));
+    this.#mendLinks(lasts, mends, []);
   }
 
   // ---- Nodes ----

@@ -56,6 +56,12 @@ export type Incident = At &
         readonly down: Micros;
       }
     | { readonly kind: "wipe"; readonly node: number; readonly down: Micros }
+    /** Leadership shall move: asked of `node`; to `to`, null being the best. */
+    | { readonly kind: "transfer"; readonly node: number; readonly to: number | null; readonly timeout: Micros }
+    | { readonly kind: "stepDown"; readonly node: number }
+    | { readonly kind: "close"; readonly node: number; readonly down: Micros }
+    /** Connections to `node` are refused to those of the other side, while its process lives. */
+    | { readonly kind: "refuse"; readonly node: number; readonly sides: readonly number[]; readonly lasts: Micros }
   );
 
 export type IncidentKind = Incident["kind"];
@@ -70,6 +76,8 @@ export interface PlannedOptions {
   readonly trailingEntries: number;
   readonly maxPendingProposals: number;
   readonly maxPendingReads: number;
+  readonly leases: boolean;
+  readonly clockDriftPerMille: number;
 }
 
 export interface PlannedClients {
@@ -83,6 +91,8 @@ export interface PlannedClients {
   readonly restlessPerMille: number;
   /** Of a thousand times so often it asks the same again if it was refused or never learned what became of it. */
   readonly stubbornPerMille: number;
+  /** Of a thousand reads so many may be answered from a lease. */
+  readonly leasePerMille: number;
 }
 
 export interface Plan {
@@ -94,6 +104,8 @@ export interface Plan {
   readonly syncMicros: Micros;
   /** For each node, by how many millionths its clock is fast. */
   readonly drift: readonly number[];
+  /** For each node, who is preferred when leadership is handed over. */
+  readonly priorities: readonly number[];
   readonly clients: PlannedClients;
   /** How long misfortune lasts, at most … */
   readonly stormMicros: Micros;
@@ -112,6 +124,13 @@ export interface PlanLimits {
   readonly stormMicros?: Micros;
   /** Only these kinds of incidents. Default: all. */
   readonly kinds?: readonly IncidentKind[];
+  /** Default: drawn. */
+  readonly leases?: boolean;
+  /**
+   * `outside`: clocks run further apart than the nodes are told, which is what leases can't bear. Default: within what they are
+   * told.
+   */
+  readonly clocks?: "within" | "outside";
 }
 
 /** How often each kind is drawn, where a run has it at all. */
@@ -132,6 +151,10 @@ const WEIGHTS: Readonly<Record<IncidentKind, number>> = {
   badReads: 1,
   damage: 2,
   wipe: 1,
+  transfer: 4,
+  stepDown: 1,
+  close: 2,
+  refuse: 2,
 };
 
 const KINDS = Object.keys(WEIGHTS) as readonly IncidentKind[];
@@ -139,7 +162,10 @@ const KINDS = Object.keys(WEIGHTS) as readonly IncidentKind[];
 export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const random = new SeededRandom(seed, 1);
   const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
-  const options = drawOptions(random);
+  // By a chance of its own: what was there before is drawn as before.
+  const leadership = new SeededRandom(seed, 9);
+  const leases = limits.leases ?? leadership.chance(450);
+  const options = { ...drawOptions(random), leases, clockDriftPerMille: limits.clocks === "outside" ? 10 : 100 };
   const electionMicros = options.electionTimeoutMs * 1000;
   const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
   return {
@@ -148,17 +174,23 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     options,
     weather: drawWeather(random, electionMicros),
     syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
-    drift: drawDrift(random, nodes),
-    clients: drawClients(random),
+    drift: limits.clocks === "outside" ? farApart(nodes) : drawDrift(random, nodes),
+    priorities: Array.from({ length: nodes }, () => leadership.pick([1, 1, 1, 1, 0, 3]) ?? 1),
+    clients: { ...drawClients(random), leasePerMille: leases ? (leadership.pick([300, 700, 1000]) ?? 700) : 50 },
     stormMicros,
     stormEvents: random.between(15_000, 28_000),
-    incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),
+    incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: kindsFor(limits, leases) }),
     coreExtra: random.below(1 + nodes),
     outsiders: random.pick(["down", "cut", "paused"] as const) ?? "down",
   };
 }
 
-function drawOptions(random: SeededRandom): PlannedOptions {
+/** A clock that jumps ahead is outside of every bound on drift: where leases rest on clocks it does not happen. */
+function kindsFor({ kinds = KINDS }: PlanLimits, leases: boolean): readonly IncidentKind[] {
+  return leases ? kinds.filter((kind) => kind !== "clockJump") : kinds;
+}
+
+function drawOptions(random: SeededRandom): Omit<PlannedOptions, "leases" | "clockDriftPerMille"> {
   const electionTimeoutMs = random.between(150, 600);
   return {
     electionTimeoutMs,
@@ -191,7 +223,12 @@ function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
   return Array.from({ length: nodes }, () => (drifts ? random.between(-50_000, 50_000) : 0));
 }
 
-function drawClients(random: SeededRandom): PlannedClients {
+/** One clock slow and all others fast, by much more than any node is told. */
+function farApart(nodes: number): readonly number[] {
+  return Array.from({ length: nodes }, (_, place) => (place === 0 ? -400_000 : 400_000));
+}
+
+function drawClients(random: SeededRandom): Omit<PlannedClients, "leasePerMille"> {
   const pauseHigh = random.pick([20_000, 40_000, 60_000, 60_000, 120_000]) ?? 60_000;
   return {
     count: random.between(2, 10),
@@ -293,6 +330,20 @@ function drawIncident(
       const victim = random.pick(spoilable);
       return victim === undefined ? null : { at, kind, node: victim, down };
     }
+    case "transfer":
+      return {
+        at,
+        kind,
+        node,
+        to: random.chance(300) ? null : random.below(nodes),
+        timeout: random.between(electionMicros, 6 * electionMicros),
+      };
+    case "stepDown":
+      return { at, kind, node };
+    case "close":
+      return { at, kind, node, down };
+    case "refuse":
+      return { at, kind, node, sides: Array.from({ length: nodes }, () => random.below(2)), lasts };
   }
 }
 
