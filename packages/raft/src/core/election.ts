@@ -140,6 +140,7 @@ function becomeLeader(state: RaftState): void {
     leaseRounds: [],
   };
   state.receiving = null;
+  state.leaderGone = null;
   // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.
   state.heartbeatDeadline = state.now + state.options.heartbeatIntervalMicros;
   appendAsLeader(state, [{ type: "noop", data: EMPTY_BYTES }]);
@@ -180,7 +181,7 @@ function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" 
   return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
 }
 
-/** Changes nothing here: no term, no vote, no timer. */
+/** Changes nothing here: no term, no vote, and no timer of one that waits for a leader. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
   const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "logNotUpToDate"): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
@@ -199,6 +200,8 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
   if (disturbing !== null) return refuse(disturbing);
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
   respond(true);
+  // When all know that the leader is gone, whoever asks first goes first.
+  if (state.leaderGone !== null) resetElectionTimer(state);
 }
 
 export function handleRequestPreVoteResponse(state: RaftState, from: MemberId, message: RequestPreVoteResponse): void {

@@ -28,9 +28,13 @@ export function peerRestarted(state: RaftState, id: MemberId): void {
   expectNoMore(state, Math.max(state.now, state.silentUntil));
 }
 
-/** Nothing more is expected of the leader. The next word of it undoes this (role.ts). */
+/**
+ * Nothing more is expected of the leader. The next word of it, or of another, undoes this (role.ts), and so does time: after an
+ * election timeout of quick campaigns it was something else.
+ */
 function expectNoMore(state: RaftState, campaignsFrom: Micros): void {
   state.leaderHeardAt = null;
+  state.leaderGone = { from: campaignsFrom, until: campaignsFrom + state.options.electionTimeoutMicros };
   // Priority 0 leaves it to the others, and a learner has no say.
   if (state.options.priority === 0 || !isVoter(configurationOf(state), state.id)) return;
   // Staggered, so that the first has most often won before the second asks.

@@ -165,9 +165,13 @@ export class Raft {
     return this.#enter(now, (state) => forwardTransfer(state, requestId, target)) ?? false;
   }
 
-  /** Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. */
-  stepDown(now: Micros, reason: string): void {
+  /**
+   * Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. `handsOver`: if a voter has all of
+   * the log it is told to campaign, so that the others need not wait for a timeout.
+   */
+  stepDown(now: Micros, reason: string, handsOver = false): void {
     this.#enter(now, (state) => {
+      if (handsOver && state.role === "leader") transferLeadership(state, null);
       if (state.role !== "follower") becomeFollower(state, state.currentTerm, null, reason);
     });
   }
@@ -497,6 +501,7 @@ function createState(start: RaftStart): RaftState {
     electionDeadline: start.now,
     heartbeatDeadline: start.now,
     leaderHeardAt: null,
+    leaderGone: null,
     leasePromise: null,
     silentUntil: start.now,
     readRound: 0,

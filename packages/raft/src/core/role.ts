@@ -16,8 +16,13 @@ const LAST_RESORT_TIMEOUTS = 4;
  * server of priority 0 leaves it to the others for much longer, but not for ever: its log may be the only one that can win.
  */
 export function resetElectionTimer(state: RaftState): void {
-  const { electionTimeoutMicros: base, priority } = state.options;
-  state.electionDeadline = state.now + base + Math.floor((state.random() / 2 ** 32) * base);
+  const { electionTimeoutMicros: base, heartbeatIntervalMicros: short, priority } = state.options;
+  const chance = state.random() / 2 ** 32;
+  const { leaderGone } = state;
+  // Whoever knows that there is nobody to wait for tries again soon: the votes may have been split.
+  if (leaderGone !== null && state.now < leaderGone.until && priority > 0)
+    state.electionDeadline = Math.max(state.now, leaderGone.from) + short + Math.floor(chance * 2 * short);
+  else state.electionDeadline = state.now + base + Math.floor(chance * base);
   if (priority === 0) state.electionDeadline += LAST_RESORT_TIMEOUTS * base;
 }
 
@@ -94,6 +99,7 @@ export function heardLeader(state: RaftState, leader: MemberId): void {
   noteLeaderOfTerm(state, leader);
   if (state.role !== "follower") becomeFollower(state, state.currentTerm, leader, "a leader of this term was heard");
   else setLeader(state, leader);
+  state.leaderGone = null;
   state.leaderHeardAt = state.now;
   resetElectionTimer(state);
 }

@@ -121,6 +121,8 @@ export interface RaftState {
   heartbeatDeadline: Micros;
   /** When the current leader was last heard; null: not in this life of the process, or not since it stepped down. */
   leaderHeardAt: Micros | null;
+  /** The leader's process seems to have ended: from then on, until then, campaigns follow each other quickly (leader-gone.ts). */
+  leaderGone: { readonly from: Micros; readonly until: Micros } | null;
   /** What this follower has promised to a leader that uses leases. */
   leasePromise: LeasePromise | null;
   /** Until when no vote is given after a start, because a lease given before it may still run (design law 9). */

@@ -191,7 +191,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     if (!this.#outOfSpace)
       this.#parts.publish({ type: "warning", message: `the log can't be written and waits for space: ${error.message}` });
     this.#outOfSpace = true;
-    this.tell((raft, now) => raft.stepDown(now, "no space for the log"));
+    this.tell((raft, now) => raft.stepDown(now, "no space for the log", true));
   }
 
   // ---- The turn ----
@@ -425,7 +425,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       // A disk this slow must not lead, although its network is alive (etcd #15247).
       this.tell(
         (raft, when) =>
-          raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout"),
+          raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout", true),
       );
     }
     this.#raft.advance(now);

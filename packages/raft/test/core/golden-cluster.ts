@@ -112,7 +112,7 @@ export class GoldenCluster {
       case "campaign":
         return this.#input(first, (node) => node.raft.campaign(node.now));
       case "step-down":
-        return this.#input(first, (node) => node.raft.stepDown(node.now, "told to"));
+        return this.#input(first, (node) => node.raft.stepDown(node.now, "told to", plain[1] === "over"));
       case "transfer":
         return this.#transfer(first, plain[1] ?? null);
       case "ask-transfer":

@@ -54,6 +54,14 @@ describe("a leader whose process was killed", () => {
   });
 });
 
+test("a connection that broke and is made again is no other life: promises hold", () => {
+  const { nodes, leader, rest } = settled(true);
+  for (const name of rest) nodes.network.reset(nodes.node(name).address, nodes.node(leader).address);
+  nodes.run(1000);
+  expect(nodes.leader).toBe(leader);
+  for (const { events } of nodes.nodes) expect(events.map(({ type }) => type)).not.toContain("leaderRestarted");
+});
+
 describe("a leader that lives and can't be dialled", () => {
   test("leads on when it is so for one follower", () => {
     const { nodes, leader, rest } = settled(false);

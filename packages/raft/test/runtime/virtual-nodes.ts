@@ -91,6 +91,7 @@ export class VirtualNodes {
       stateMachine: () => new Tally(),
       heartbeatIntervalMs: 100,
       electionTimeoutMs: 1000,
+      segmentBytes: 65_536,
       ...this.#options,
       ...this.#each(name),
     };
@@ -157,7 +158,7 @@ export class VirtualNodes {
       submitProposal(this.node(name).host, Uint8Array.of(1), 5000, (error, result) => {
         if (result !== null) done += 1;
         else if (error !== null) failed.push(error);
-        this.scheduler.schedule(1000, next);
+        this.scheduler.schedule(5000, next);
       });
     };
     next();
