@@ -135,7 +135,9 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
 
   /** Whether it still runs, now that the state was looked at. */
   leaseHolds(): boolean {
-    return this.#raft.leaseHolds(this.#clock.now());
+    const holds = this.#raft.leaseHolds(this.#clock.now());
+    if (this.#raft.hasOutput) this.schedule();
+    return holds;
   }
 
   /** Asks for leadership to move: of this node's core, or of the leader. */

@@ -1,6 +1,6 @@
 /**
  * A leader that is about to stop hands over first, so that nobody has to wait for an election timeout: to the best voter, and
- * for at most an election timeout. It stays until the new leader is known, because its own vote may be needed, and until what
+ * for at most an election timeout, and never longer than whoever stops a process waits. It stays until the new leader is known, because its own vote may be needed, and until what
  * its callers wait for is settled.
  */
 import type { Raft } from "../core/raft.js";
@@ -18,6 +18,8 @@ export interface HandOverParts<Machine extends StateMachine> {
   readonly electionMicros: Micros;
 }
 
+const MOST_MICROS = 5_000_000;
+
 /** Calls `done` once: at once when there is nothing to hand over or nobody to hand it to. */
 export function handOver<Machine extends StateMachine>(parts: HandOverParts<Machine>, done: () => void): void {
   const { raft, driver, clock, proposals, electionMicros } = parts;
@@ -32,7 +34,7 @@ export function handOver<Machine extends StateMachine>(parts: HandOverParts<Mach
     driver.afterTurn = null;
     done();
   };
-  const timer = clock.setTimer(clock.now() + electionMicros, end);
+  const timer = clock.setTimer(clock.now() + Math.min(electionMicros, MOST_MICROS), end);
   driver.afterTurn = () => {
     const goesOn = raft.role === "leader" && !raft.transferring;
     const isReplaced = raft.leaderId !== null && raft.leaderId !== raft.id && proposals.count === 0;
