@@ -21,11 +21,17 @@ import {
 export type { Index, Micros, Role, Term } from "./core/index.js";
 export {
   type AbortSignalLike,
+  type ChangeOptions,
   type CommittedEntry,
+  type ConfigurationStatus,
   type Consistency,
   type Founder,
   type LeaderHint,
   type MemberStatus,
+  type Membership,
+  type MembershipProgress,
+  type MembershipResult,
+  type NewMember,
   type NodeEvent,
   type NodeStatus,
   type PeerStatus,
@@ -56,7 +62,7 @@ export function openRaftNode<Machine extends StateMachine>(
 ): Promise<RaftNode<Machine>> {
   const { wrapPorts } = extras;
   const makePorts = (): Ports => {
-    const own = options.cluster.find((founder) => founder.name === options.id)?.address ?? "";
+    const own = options.address ?? options.cluster.find((founder) => founder.name === options.id)?.address ?? "";
     const listen = parseAddress(options.listenAddress ?? own);
     if (listen === null)
       throw new RaftError("invalidArgument", `listenAddress is "${options.listenAddress ?? own}": write it as host:port`, {

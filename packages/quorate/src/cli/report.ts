@@ -12,7 +12,7 @@ const statusReport = z.object({
   pid: count,
   /** The URL that clients are told. */
   clientUrl: z.string(),
-  state: z.enum(["founding", "running", "failed", "closed"]),
+  state: z.enum(["founding", "joining", "running", "removed", "failed", "closed"]),
   failure: z.string().nullable(),
   role: z.enum(["follower", "preCandidate", "candidate", "leader"]),
   term: count,

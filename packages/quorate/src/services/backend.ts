@@ -70,12 +70,9 @@ export function nodeError(error: unknown): unknown {
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure");
     case "resultUnavailable":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost");
-    case "unknownMember":
     case "notVoter":
     case "noTarget":
       return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: bad leader transferee");
-    case "transferInProgress":
-    case "configurationChanging":
     case "transferFailed":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long");
     case "timeout":
@@ -85,7 +82,25 @@ export function nodeError(error: unknown): unknown {
       );
     case "aborted":
       return new GrpcError(GrpcCode.CANCELLED, "context canceled");
+    case "unknownMember":
+      return new GrpcError(GrpcCode.NOT_FOUND, "etcdserver: member not found");
+    case "alreadyMember":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: Peer URLs already exists");
+    case "noVoterLeft":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: re-configuration failed due to not enough started members");
+    case "nothingToDo":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: can only promote a learner member");
+    case "termNotCommitted":
+    case "transferring":
+      return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: unhealthy cluster");
+    case "changePending":
+    case "configurationMoved":
+    case "memberTwice":
+    case "tooManyMembers":
+    case "changeCancelled":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, `etcdserver: ${error.message}`);
     case "closed":
+    case "removed":
     case "failed":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: server stopped");
     case "invalidArgument":

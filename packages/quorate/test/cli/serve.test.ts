@@ -41,6 +41,7 @@ const STATUS: NodeStatus = {
   warnings: [],
   peers: [{ name: "b", address: "127.0.0.1:22380", connected: true, matchIndex: null, nextIndex: null, state: null }],
   members: [],
+  configuration: { index: 0, committed: true, joint: false, staged: null },
   log: { syncs: 1, batches: 1, entries: 3, bytes: 100 },
 };
 

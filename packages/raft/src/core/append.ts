@@ -9,6 +9,7 @@ import { invariant } from "./invariants.js";
 import type { ProposeRequest } from "./message.js";
 import { send } from "./outbox.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
+import { followConfiguration } from "./targets.js";
 import { isTransferring } from "./transfer.js";
 import type { Entry, EntryType, Index, MemberId, Term } from "./types.js";
 
@@ -70,6 +71,7 @@ export function announceConfiguration(state: RaftState): void {
   const { index, configuration } = latestConfiguration(state);
   const { voters, votersOutgoing, learners } = configuration;
   emit(state, { type: "configurationChanged", index, voters, votersOutgoing, learners });
+  followConfiguration(state);
 }
 
 /** `transferring`: leadership is being handed over; wait until it has been, or until that is given up. */

@@ -16,6 +16,19 @@ export interface MemberRecord {
   readonly address: string;
 }
 
+/**
+ * A change that was asked for and waits until its new voters have caught up; then all of it takes effect at once. It is part
+ * of the configuration, so whoever leads next carries it on.
+ */
+export interface StagedChange {
+  /** Learners that become voters. Sorted, never empty. */
+  readonly promote: readonly MemberId[];
+  /** Voters that leave then. Sorted. */
+  readonly remove: readonly MemberId[];
+  /** Voters that become learners then. Sorted. */
+  readonly demote: readonly MemberId[];
+}
+
 export interface Configuration {
   /** The voters; in joint form those of C_new. Sorted, without repetition. */
   readonly voters: readonly MemberId[];
@@ -27,4 +40,16 @@ export interface Configuration {
   readonly members: readonly MemberRecord[];
   /** Whether leaders may answer reads from a lease. Off by default; see design law 9. */
   readonly leases: boolean;
+  /** Null when no change waits; always null while the configuration is joint. */
+  readonly staged: StagedChange | null;
 }
+
+/** What a member knows before anybody has told it who the members are: it votes for nobody and campaigns never. */
+export const NO_CONFIGURATION: Configuration = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  members: [],
+  leases: false,
+  staged: null,
+};

@@ -10,7 +10,6 @@ import { invariant } from "./invariants.js";
 import { boundByLease } from "./lease.js";
 import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from "./message.js";
 import { send } from "./outbox.js";
-import { newProgress } from "./progress.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
 import {
   becomeFollower,
@@ -22,17 +21,27 @@ import {
   setRole,
 } from "./role.js";
 import { configurationOf, emit, type RaftState } from "./state.js";
+import { newTargets } from "./targets.js";
 import { EMPTY_BYTES, type MemberId, type Micros } from "./types.js";
 
 /** The election timer ran out. */
 export function onElectionTimeout(state: RaftState): void {
   emit(state, { type: "electionTimeout", term: state.currentTerm });
   setLeader(state, null);
-  if (!isVoter(configurationOf(state), state.id)) {
+  if (!mayCampaign(state)) {
     resetElectionTimer(state);
     return;
   }
   startPreVote(state, "election timeout");
+}
+
+/**
+ * A voter may; and so may one that votes no more by a configuration which is not known to be committed: it may hold the only
+ * copy of what the others need (dissertation section 4.2.2). It counts its own vote only where it is a voter (quorum.ts).
+ */
+export function mayCampaign({ configurations, commitIndex, id }: RaftState): boolean {
+  const committed = configurations.findLastIndex(({ index }) => index <= commitIndex);
+  return configurations.slice(Math.max(0, committed)).some(({ configuration }) => isVoter(configuration, id));
 }
 
 /** Asks whether an election could be won, before disturbing anyone with a new term. */
@@ -124,13 +133,8 @@ function becomeLeader(state: RaftState): void {
   noteLeaderOfTerm(state, state.id);
   setRole(state, "leader", "a quorum voted for it");
   setLeader(state, state.id);
-  const progress = new Map(
-    replicationTargets(configurationOf(state))
-      .filter((id) => id !== state.id)
-      .map((id) => [id, newProgress(id, state.log.lastIndex, state.now)]),
-  );
   state.leadership = {
-    progress,
+    progress: newTargets(state),
     firstIndexOfTerm: state.log.lastIndex + 1,
     reads: [],
     uncommittedBytes: 0,
@@ -138,6 +142,7 @@ function becomeLeader(state: RaftState): void {
     transfer: null,
     leasesEnded: false,
     leaseRounds: [],
+    recount: false,
   };
   state.receiving = null;
   state.leaderGone = null;
@@ -181,9 +186,19 @@ function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" 
   return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
 }
 
+/**
+ * Nobody has told it who the members are: an empty directory votes for nobody. Any other votes also for a candidate that its
+ * own configuration does not list (dissertation section 4.1).
+ */
+function hasNoConfiguration(state: RaftState): boolean {
+  return configurationOf(state).voters.length === 0;
+}
+
 /** Changes nothing here: no term, no vote, and no timer of one that waits for a leader. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
-  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "logNotUpToDate"): void => {
+  const refuse = (
+    reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "noConfiguration" | "logNotUpToDate",
+  ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
     respond(false);
   };
@@ -198,6 +213,7 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
   if (message.proposedTerm <= state.currentTerm) return refuse("staleTerm");
   const disturbing = refusalToDisturb(state, from);
   if (disturbing !== null) return refuse(disturbing);
+  if (hasNoConfiguration(state)) return refuse("noConfiguration");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
   respond(true);
   // When all know that the leader is gone, whoever asks first goes first.
@@ -225,7 +241,9 @@ export function ignoresRequestVote(state: RaftState, from: MemberId, message: Re
 
 /** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
 export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
-  const refuse = (reason: "staleTerm" | "votedForOther" | "logNotUpToDate" | "leasePromised" | "justStarted"): void => {
+  const refuse = (
+    reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate" | "leasePromised" | "justStarted",
+  ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
     send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
   };
@@ -233,6 +251,7 @@ export function handleRequestVote(state: RaftState, from: MemberId, message: Req
   // The term may have been taken from another message; what was promised to a lease holds all the same.
   const bound = message.leadershipTransfer ? null : boundByLease(state, from);
   if (bound !== null) return refuse(bound);
+  if (hasNoConfiguration(state)) return refuse("noConfiguration");
   // Asked again by the one we voted for: the first answer was lost, so it is given again.
   if (state.votedFor !== null && state.votedFor !== from) return refuse("votedForOther");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");

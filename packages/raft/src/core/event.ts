@@ -33,7 +33,14 @@ export type RaftEvent =
       readonly type: "voteRefused";
       readonly candidate: MemberId;
       readonly term: Term;
-      readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised";
+      readonly reason:
+        | "votedForOther"
+        | "logNotUpToDate"
+        | "staleTerm"
+        | "leaderAlive"
+        | "justStarted"
+        | "leasePromised"
+        | "noConfiguration";
       readonly preVote: boolean;
     }
   | {
@@ -67,6 +74,20 @@ export type RaftEvent =
       readonly votersOutgoing: readonly MemberId[];
       readonly learners: readonly MemberId[];
     }
+  | { readonly type: "configurationCommitted"; readonly index: Index }
+  /** This member is none any more, for good: the committed configuration at `index` does not list it. */
+  | { readonly type: "memberRemoved"; readonly index: Index }
+  /** A learner that is to vote has come as far as the log was when the round began; `done`: it is close enough. */
+  | {
+      readonly type: "catchUpRound";
+      readonly peer: MemberId;
+      readonly round: number;
+      readonly target: Index;
+      readonly tookMicros: number;
+      readonly done: boolean;
+    }
+  /** The leader sends no more to a member that has left; `told`: it knows that it has. */
+  | { readonly type: "farewellEnded"; readonly peer: MemberId; readonly told: boolean }
   /** `lease`: without asking anybody. */
   | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index; readonly lease: boolean }
   /** A read could not be answered from the lease, and is asked for by a round of heartbeats. */

@@ -14,7 +14,16 @@ import {
 } from "./election.js";
 import type { IgnoreReason } from "./event.js";
 import { handleHeartbeat, handleHeartbeatResponse } from "./heartbeat.js";
-import type { Message, MessageType, ProposeRequest, ProposeResponse, TransferRequest } from "./message.js";
+import { handleChangeRequest, refuseChange } from "./membership.js";
+import type {
+  ChangeRequest,
+  ChangeResponse,
+  Message,
+  MessageType,
+  ProposeRequest,
+  ProposeResponse,
+  TransferRequest,
+} from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { handleReadIndexRequest, handleReadIndexResponse, refuseRead } from "./read.js";
@@ -52,11 +61,11 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
   };
 }
 
-/** Commands and wishes handed on: whatever is to be done with them is done once. */
-function onFirstArrival<M extends ProposeRequest | TransferRequest>(
+/** Commands, changes and wishes handed on: whatever is to be done with them is done once. */
+function onFirstArrival<M extends ProposeRequest | ChangeRequest | TransferRequest>(
   handle: (state: RaftState, from: MemberId, message: M) => void,
-): (state: RaftState, from: MemberId, message: M) => void {
-  return (state, from, message) => {
+) {
+  return (state: RaftState, from: MemberId, message: M): void => {
     if (isFirstArrival(state.arrivals, from, message.requestId)) handle(state, from, message);
     else ignore(state, from, message, "repeated");
   };
@@ -78,6 +87,10 @@ function passToDriver(state: RaftState, _from: MemberId, message: ProposeRespons
   state.effects.proposeResponses.push(message);
 }
 
+function passChangeToDriver(state: RaftState, _from: MemberId, message: ChangeResponse): void {
+  state.effects.changeResponses.push(message);
+}
+
 /** Messages that every role that is not leading treats alike; each row adds its own answers to its own questions. */
 const notLeading = {
   RequestPreVote: handleRequestPreVote,
@@ -92,6 +105,8 @@ const notLeading = {
   ReadIndexResponse: handleReadIndexResponse,
   ProposeRequest: onFirstArrival(refuseProposal),
   ProposeResponse: passToDriver,
+  ChangeRequest: onFirstArrival((state, from, message: ChangeRequest) => refuseChange(state, from, message)),
+  ChangeResponse: passChangeToDriver,
   TimeoutNow: notAsked,
   TransferRequest: onFirstArrival(handleTransferRequest),
   TransferResponse: handleTransferResponse,
@@ -122,6 +137,8 @@ export const TABLE: { readonly [R in Role]: Row } = {
     ReadIndexResponse: notAsked,
     ProposeRequest: onFirstArrival(handleProposeRequest),
     ProposeResponse: passToDriver,
+    ChangeRequest: onFirstArrival(handleChangeRequest),
+    ChangeResponse: passChangeToDriver,
     TimeoutNow: notAsked,
     TransferRequest: onFirstArrival(handleTransferRequest),
     TransferResponse: handleTransferResponse,
@@ -154,6 +171,8 @@ function takeHigherTerm(state: RaftState, from: MemberId, message: Message): boo
     case "ReadIndexResponse":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "ChangeRequest":
+    case "ChangeResponse":
     case "TransferRequest":
     case "TransferResponse":
       return true;
@@ -200,6 +219,8 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
     case "ReadIndexRequest":
     case "ProposeRequest":
     case "ProposeResponse":
+    case "ChangeRequest":
+    case "ChangeResponse":
     case "TransferRequest":
     case "TransferResponse":
       return false;

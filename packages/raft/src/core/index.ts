@@ -8,6 +8,8 @@ export * from "./event.js";
 export { TABLE } from "./handlers.js";
 export { InvariantViolation } from "./invariants.js";
 export { RaftLog } from "./log.js";
+export type { MembershipOutcome } from "./membership.js";
+export type { MembershipChange, MembershipRefusal } from "./membership-change.js";
 export * from "./message.js";
 export { checkOptions, DEFAULT_OPTIONS, type RaftOptions } from "./options.js";
 export * from "./output.js";

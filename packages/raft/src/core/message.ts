@@ -6,6 +6,7 @@
  * Indexes and terms are safe integers; a decoder has already refused anything else, but the core still treats every
  * field as untrusted in meaning (it may be stale, duplicated, reordered or make no sense) and never throws on one.
  */
+import type { MembershipChange, MembershipRefusal } from "./membership-change.js";
 import type { TransferRefusal } from "./transfer.js";
 import type { Entry, Index, MemberId, Term } from "./types.js";
 
@@ -180,6 +181,27 @@ export interface TransferResponse {
   readonly refusal: TransferRefusal | "failed";
 }
 
+/** A change of the members that another member hands to the leader, once (membership.ts). */
+export interface ChangeRequest {
+  readonly type: "ChangeRequest";
+  readonly term: Term;
+  /** As in ProposeRequest: one that arrives twice is carried out once. */
+  readonly requestId: number;
+  readonly change: MembershipChange;
+  /** Only if the newest configuration is the one at that index; null: whichever it is. */
+  readonly expectedIndex: Index | null;
+}
+
+export interface ChangeResponse {
+  readonly type: "ChangeResponse";
+  readonly term: Term;
+  readonly requestId: number;
+  /** Where the configuration was appended, and in which term; 0 when refused. */
+  readonly index: Index;
+  readonly entryTerm: Term;
+  readonly refusal: MembershipRefusal | null;
+}
+
 export type Message =
   | RequestPreVote
   | RequestPreVoteResponse
@@ -195,6 +217,8 @@ export type Message =
   | ReadIndexResponse
   | ProposeRequest
   | ProposeResponse
+  | ChangeRequest
+  | ChangeResponse
   | TimeoutNow
   | TransferRequest
   | TransferResponse;

@@ -6,7 +6,7 @@
  */
 import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
-import type { Message, ProposeResponse } from "./message.js";
+import type { ChangeResponse, Message, ProposeResponse } from "./message.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros } from "./types.js";
 
 /** One unit of durable writing. Batches complete in the order of their tickets, each wholly or not at all. */
@@ -75,6 +75,8 @@ export interface Output {
   readonly readsFailed: readonly number[];
   /** Answers to commands that were handed to the leader with `forward`. */
   readonly proposeResponses: readonly ProposeResponse[];
+  /** Answers to changes that were handed to the leader with `forwardChange`. */
+  readonly changeResponses: readonly ChangeResponse[];
   readonly snapshotReads: readonly SnapshotReadRequest[];
   readonly snapshotWrites: readonly SnapshotWriteRequest[];
   readonly events: readonly RaftEvent[];

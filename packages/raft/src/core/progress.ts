@@ -27,6 +27,23 @@ export interface SnapshotTransfer {
   since: Micros;
 }
 
+/** A learner on its way to a vote: a round is over when its log reaches `target` (dissertation section 4.2.1). */
+export interface CatchUp {
+  readonly round: number;
+  readonly target: Index;
+  readonly since: Micros;
+  /** It was close enough at the end of a round. */
+  readonly done: boolean;
+}
+
+/** A member that has left: it is sent the log up to the configuration without it, so that it knows. */
+export interface Farewell {
+  readonly index: Index;
+  readonly since: Micros;
+  /** When it was first sent that this is committed. */
+  toldAt: Micros | null;
+}
+
 export interface Progress {
   readonly id: MemberId;
   nextIndex: Index;
@@ -49,6 +66,10 @@ export interface Progress {
   /** Something was acknowledged since the last heartbeat was answered; otherwise an append may have been lost. */
   ackedSinceHeartbeat: boolean;
   snapshot: SnapshotTransfer | null;
+  /** Null while nobody waits for it to catch up. */
+  catchUp: CatchUp | null;
+  /** Not null: no member any more. */
+  farewell: Farewell | null;
 }
 
 /** A follower as a new leader sees it: everything is unknown, and it counts as just heard (etcd a3afec7). */
@@ -68,6 +89,8 @@ export function newProgress(id: MemberId, lastIndex: Index, now: Micros): Progre
     ackedRound: 0,
     ackedSinceHeartbeat: false,
     snapshot: null,
+    catchUp: null,
+    farewell: null,
   };
 }
 

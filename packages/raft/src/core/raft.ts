@@ -7,8 +7,8 @@
  */
 import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
 import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
-import type { Configuration } from "./configuration.js";
-import { checkQuorum, countOwnVote, onElectionTimeout, quorumHeardAt } from "./election.js";
+import type { Configuration, MemberRecord } from "./configuration.js";
+import { checkQuorum, countOwnVote, mayCampaign, onElectionTimeout, quorumHeardAt } from "./election.js";
 import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
@@ -16,12 +16,14 @@ import { InvariantViolation } from "./invariants.js";
 import { peerRefused, peerRestarted } from "./leader-gone.js";
 import { leaseEnd, leaseHolds, readByLease, usesLeases } from "./lease.js";
 import { RaftLog } from "./log.js";
+import { announceCommitted, changeMembership, type MembershipOutcome, reachable, settleMembership } from "./membership.js";
+import type { MembershipChange } from "./membership-change.js";
 import type { Message } from "./message.js";
 import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
 import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.js";
 import type { Progress } from "./progress.js";
-import { isVoter, replicationTargets } from "./quorum.js";
+import { replicationTargets } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
@@ -34,7 +36,7 @@ import {
   snapshotRejected,
   snapshotTaken,
 } from "./snapshot.js";
-import { type ConfigurationAt, configurationOf, type Effects, emit, type RaftState } from "./state.js";
+import { type ConfigurationAt, configurationOf, type Effects, emit, latestConfiguration, type RaftState } from "./state.js";
 import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
@@ -123,6 +125,25 @@ export class Raft {
     return this.#enter(now, leaseHolds) ?? false;
   }
 
+  /**
+   * Changes the members, if this server leads. In force at once, committed later: watch configurationCommitted. A change with
+   * new voters goes on by itself until they vote. `expectedIndex`: only if the newest configuration is the one at that index.
+   */
+  changeMembership(now: Micros, change: MembershipChange, expectedIndex: Index | null = null): MembershipOutcome {
+    return this.#enter(now, (state) => changeMembership(state, change, expectedIndex)) ?? { refusal: "notLeader" };
+  }
+
+  /** Hands a change to the leader. False: none is known, nothing was sent. The answer comes in `changeResponses`. */
+  forwardChange(now: Micros, requestId: number, change: MembershipChange, expectedIndex: Index | null): boolean {
+    return (
+      this.#enter(now, (state) => {
+        if (state.leaderId === null || state.leaderId === state.id) return false;
+        send(state, state.leaderId, { type: "ChangeRequest", term: state.currentTerm, requestId, change, expectedIndex });
+        return true;
+      }) ?? false
+    );
+  }
+
   /** Every batch up to `ticket` is durable. Tickets complete in order; one that is repeated changes nothing. */
   persisted(now: Micros, ticket: number): void {
     this.#enter(now, (state) => {
@@ -144,8 +165,7 @@ export class Raft {
   /** Campaigns without waiting for the timer, if this server is a voter that follows nobody. */
   campaign(now: Micros): void {
     this.#enter(now, (state) => {
-      if (state.role === "follower" && state.leaderId === null && isVoter(configurationOf(state), state.id))
-        onElectionTimeout(state);
+      if (state.role === "follower" && state.leaderId === null && mayCampaign(state)) onElectionTimeout(state);
     });
   }
 
@@ -278,6 +298,7 @@ export class Raft {
       readsReady: effects.readsReady,
       readsFailed: effects.readsFailed,
       proposeResponses: effects.proposeResponses,
+      changeResponses: effects.changeResponses,
       snapshotReads: effects.snapshotReads,
       snapshotWrites: effects.snapshotWrites,
       events: effects.events,
@@ -329,6 +350,18 @@ export class Raft {
   get configuration(): Configuration {
     return configurationOf(this.#state);
   }
+  /** The index of the entry that made the configuration in force. */
+  get configurationIndex(): Index {
+    return latestConfiguration(this.#state).index;
+  }
+  /** Whether a configuration that this log still knows lists this server. */
+  get wasMember(): boolean {
+    return this.#state.configurations.some(({ configuration }) => configuration.members.some(({ id }) => id === this.#state.id));
+  }
+  /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
+  get reachable(): readonly MemberRecord[] {
+    return reachable(this.#state);
+  }
   /** The configuration in force at `index`, which a snapshot at that index must carry. */
   configurationAt(index: Index): ConfigurationAt {
     return configurationAt(this.#state, index);
@@ -377,6 +410,7 @@ export class Raft {
       effects.readsReady.length > 0 ||
       effects.readsFailed.length > 0 ||
       effects.proposeResponses.length > 0 ||
+      effects.changeResponses.length > 0 ||
       effects.snapshotReads.length > 0 ||
       effects.snapshotWrites.length > 0 ||
       (Math.min(this.#state.commitIndex, log.durableIndex) > this.#state.deliveredIndex && this.#state.unappliedBytes === 0)
@@ -411,6 +445,7 @@ const EMPTY_OUTPUT: Output = {
   readsReady: [],
   readsFailed: [],
   proposeResponses: [],
+  changeResponses: [],
   snapshotReads: [],
   snapshotWrites: [],
   events: [],
@@ -423,6 +458,7 @@ function noEffects(): Effects {
     readsReady: [],
     readsFailed: [],
     proposeResponses: [],
+    changeResponses: [],
     snapshotReads: [],
     snapshotWrites: [],
     replicate: false,
@@ -431,6 +467,7 @@ function noEffects(): Effects {
 
 /** What a turn leaves to be done, in the order of what follows from what. */
 function gather(state: RaftState): { readonly persist: PersistBatch | null; readonly committed: readonly Entry[] } {
+  settleMembership(state);
   if (startReadRound(state)) {
     broadcastHeartbeat(state);
     confirmReads(state);
@@ -441,6 +478,7 @@ function gather(state: RaftState): { readonly persist: PersistBatch | null; read
   }
   const persist = takeBatch(state);
   const committed = takeCommitted(state);
+  announceCommitted(state);
   checkIndexes(state);
   return { persist, committed };
 }
@@ -474,6 +512,9 @@ function createState(start: RaftStart): RaftState {
   const { hardState, snapshot } = start;
   const log = new RaftLog(start.logStart, start.entries);
   const options = checkOptions(start.options ?? {});
+  const configurations = configurationsIn(start);
+  // Everything in a snapshot is committed; the hint is only believed as far as the log reaches.
+  const commitIndex = Math.max(snapshot.lastIncludedIndex, Math.min(hardState.commitIndex, log.lastIndex));
   const state: RaftState = {
     id: start.id,
     options,
@@ -481,8 +522,7 @@ function createState(start: RaftStart): RaftState {
     currentTerm: hardState.currentTerm,
     votedFor: hardState.votedFor,
     log,
-    // Everything in a snapshot is committed; the hint is only believed as far as the log reaches.
-    commitIndex: Math.max(snapshot.lastIncludedIndex, Math.min(hardState.commitIndex, log.lastIndex)),
+    commitIndex,
     lastApplied: snapshot.lastIncludedIndex,
     deliveredIndex: snapshot.lastIncludedIndex,
     unappliedBytes: 0,
@@ -491,7 +531,9 @@ function createState(start: RaftStart): RaftState {
     leaderOfTerm: null,
     campaign: null,
     leadership: null,
-    configurations: configurationsIn(start),
+    configurations,
+    committedConfigurationIndex: configurations.findLast(({ index }) => index <= commitIndex)?.index ?? 0,
+    removedAt: null,
     snapshot,
     receiving: null,
     forwardedReads: new Set(),

@@ -276,8 +276,8 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
   state.lastApplied = lastIncludedIndex;
   state.deliveredIndex = lastIncludedIndex;
   state.unappliedBytes = 0;
-  adoptSnapshotConfiguration(state, metadata, keepSuffix);
   emit(state, { type: "snapshotInstalled", lastIncludedIndex, lastIncludedTerm, keptSuffix: keepSuffix });
+  adoptSnapshotConfiguration(state, metadata, keepSuffix);
   emit(state, { type: "commitAdvanced", commitIndex: lastIncludedIndex, term: state.currentTerm });
   if (from !== null) answer(state, from, metadata, "installed", 0, state.persistence.nextTicket);
   return true;

@@ -9,7 +9,7 @@ import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
 import type { LeasePromise, LeaseRound } from "./lease.js";
 import type { RaftLog } from "./log.js";
-import type { ProposeResponse } from "./message.js";
+import type { ChangeResponse, ProposeResponse } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "./output.js";
@@ -43,7 +43,7 @@ export interface PendingRead {
 /** What only a leader has (Figure 2: reinitialised after election). */
 export interface Leadership {
   /** nextIndex, matchIndex and the rest, for every other member; sorted by id. */
-  readonly progress: Map<MemberId, Progress>;
+  progress: ReadonlyMap<MemberId, Progress>;
   /** The index of this term's no-op: nothing of this term is before it. */
   readonly firstIndexOfTerm: Index;
   readonly reads: PendingRead[];
@@ -57,6 +57,8 @@ export interface Leadership {
   leasesEnded: boolean;
   /** Rounds of heartbeats that were sent, the oldest first. */
   readonly leaseRounds: LeaseRound[];
+  /** The configuration changed: what a quorum has reached must be counted anew. */
+  recount: boolean;
 }
 
 /** A snapshot that a leader is sending us. */
@@ -104,6 +106,10 @@ export interface RaftState {
 
   /** Newest last; never empty. The first is the newest one that is compacted away or founding. */
   configurations: ConfigurationAt[];
+  /** The newest configuration that was announced as committed. */
+  committedConfigurationIndex: Index;
+  /** A committed configuration has left this member out, and the driver was not told yet. */
+  removedAt: Index | null;
   /** The newest snapshot on this node's disk; index 0: none. */
   snapshot: SnapshotMetadata;
   receiving: Receiving | null;
@@ -159,6 +165,7 @@ export interface Effects {
   readsReady: { readonly id: number; readonly index: Index }[];
   readsFailed: number[];
   proposeResponses: ProposeResponse[];
+  changeResponses: ChangeResponse[];
   snapshotReads: SnapshotReadRequest[];
   snapshotWrites: SnapshotWriteRequest[];
   /** Peers that may have something to send to. */

@@ -96,7 +96,8 @@ export class TcpLink {
     if (!answer.ok) return this.#fault(answer.reason);
     if (answer.kind === "refused") return this.#fault(`it refused this node and says: ${answer.reason}`);
     const { hello } = answer;
-    if (hello.name !== this.#peer.name) return this.#fault(`it calls itself ${hello.name}: check the addresses of both`);
+    const { name, address } = this.#peer;
+    if (hello.name !== name && name !== address) return this.#fault(`it calls itself ${hello.name}: check the addresses of both`);
     const refusal = this.#context.handler.greet(hello, "dialled");
     if (refusal !== null) return this.#fault(refusal);
     if (this.#state === "dialling") this.#open(hello);

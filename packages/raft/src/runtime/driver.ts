@@ -6,9 +6,8 @@
  * core's output until there is none: persists, sends, applies, settles; and flushes the network once. So everything that
  * arrives in one turn of the event loop shares one write, one sync and one packet.
  */
-
 import type { ProposeRefusal } from "../core/append.js";
-import type { Message } from "../core/message.js";
+import type { ChangeResponse, Message } from "../core/message.js";
 import type { Envelope, Output } from "../core/output.js";
 import type { Raft } from "../core/raft.js";
 import type { Entry, Index, MemberId, Micros } from "../core/types.js";
@@ -40,6 +39,9 @@ export interface DriverParts<Machine extends StateMachine> {
   readonly publish: (event: NodeEvent) => void;
   /** The node can't go on. */
   readonly fail: (reason: string) => void;
+  /** The leader's answer to a change of the members that was handed to it; or that it never left. */
+  readonly changeAnswered: (response: ChangeResponse) => void;
+  readonly changeNotSent: (requestId: number) => void;
   /** Above every number that an earlier life of this node can have used. */
   readonly firstRequestId: number;
   readonly heartbeatMicros: Micros;
@@ -179,6 +181,17 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.schedule();
   }
 
+  /** Who leads, and in which term: the same leader in a later term may have lost what it was asked before. */
+  get leadership(): string {
+    return `${this.#raft.currentTerm} ${this.#raft.leaderId ?? ""}`;
+  }
+
+  newRequestId(): number {
+    const requestId = this.#nextRequestId;
+    this.#nextRequestId += 1;
+    return requestId;
+  }
+
   onDurable(ticket: number): void {
     this.#outOfSpace = false;
     this.#raft.persisted(this.#clock.now(), ticket);
@@ -245,7 +258,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
         return;
       }
       if (event.type === "leaderChanged") {
-        this.#parts.proposals.leaderLost(event.leader, this.#clock.now() + this.#parts.electionMicros / 2);
+        this.#parts.proposals.leaderLost(this.leadership, this.#clock.now() + this.#parts.electionMicros / 2);
         this.#leaderNews = true;
       }
       if (event.type === "transferEnded") this.#leaderNews = true;
@@ -258,6 +271,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       if (output.messages.length > 0) this.#parts.flush();
       this.#log?.append(output.persist);
     }
+    for (const response of output.changeResponses) this.#parts.changeAnswered(response);
     for (const response of output.proposeResponses)
       this.#placed(response.requestId, response.firstIndex, response.entryTerm, response.refusal);
     if (output.committed.length > 0) this.#apply(output.committed);
@@ -274,6 +288,8 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       // It never left, so it can wait for the next leader or connection.
       this.#blocked = true;
       this.#parts.proposals.putBack(this.#parts.proposals.takeForwarded(message.requestId));
+    } else if (message.type === "ChangeRequest") {
+      this.#parts.changeNotSent(message.requestId);
     } else if (message.type === "TransferRequest") {
       this.#parts.transfers.dropped(message.requestId);
     } else if (this.#raft.transferTarget === to) {
@@ -318,14 +334,13 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
 
   #forward(batch: Proposal[]): boolean {
     const leader = this.#raft.leaderId;
-    const requestId = this.#nextRequestId;
-    this.#nextRequestId += 1;
+    const requestId = this.newRequestId();
     const commands = batch.map((proposal) => proposal.command);
     if (leader === null || !this.#raft.forward(this.#clock.now(), requestId, commands)) {
       this.#parts.proposals.putBack(batch);
       return false;
     }
-    this.#parts.proposals.forwarded(requestId, batch, leader);
+    this.#parts.proposals.forwarded(requestId, batch, leader, this.leadership);
     // Sent by the next take; if it is dropped there, the batch comes back.
     return true;
   }

@@ -7,18 +7,14 @@
  * - `retry`: "now" (after a short pause, here), "elsewhere" (at `leader`, where it is known) or "never" (the same request
  *   will fail again).
  */
+import type { MembershipRefusal } from "../core/membership-change.js";
+
 export type RaftErrorCode =
   /** This node does not lead and could not hand the request on. */
   | "notLeader"
   /** The leader was lost after the command was appended: another leader may commit it or not. */
   | "leadershipLost"
-  /** Leadership is being handed over already. */
-  | "transferInProgress"
-  /** A change of the members is under way. */
-  | "configurationChanging"
-  /** There is no such member. */
-  | "unknownMember"
-  /** The member is a learner. */
+  /** The member that should lead is a learner. */
   | "notVoter"
   /** Nobody was named, and there is nobody to hand leadership to. */
   | "noTarget"
@@ -41,6 +37,12 @@ export type RaftErrorCode =
    * this command can't be told here (the outcome is unknown).
    */
   | "resultUnavailable"
+  /** Refusals of a change of the members; each says what to do (core/membership-change.ts). */
+  | Exclude<MembershipRefusal, "notLeader">
+  /** A change of the members that was accepted has been taken back. */
+  | "changeCancelled"
+  /** This member was removed from its cluster. */
+  | "removed"
   /** An option or an argument is not valid; the message names it, its range and the remedy. */
   | "invalidArgument"
   /** The data directory can't be used: of another cluster or node, of a newer format, damaged, locked, not writable. */

@@ -8,9 +8,13 @@ import type { Driver } from "./driver.js";
 import type { LeaderHint, RaftError } from "./errors.js";
 import type { EventStream } from "./event-stream.js";
 import type { MachineHost } from "./machine-host.js";
+import type { MembershipWork, WantedChange } from "./membership.js";
 import type {
   AbortSignalLike,
+  ChangeOptions,
   CloseOptions,
+  Membership,
+  MembershipResult,
   NodeEvent,
   NodeStatus,
   ProposeOptions,
@@ -21,9 +25,9 @@ import type {
 } from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
-import { notExecuted, type Proposals } from "./proposals.js";
+import { notExecuted, type Proposals, unknownOutcome } from "./proposals.js";
 import type { Reads } from "./reads.js";
-import { submitProposal, submitQuery, submitTransfer, unexplained } from "./requests.js";
+import { submitChange, submitProposal, submitQuery, submitTransfer, unexplained } from "./requests.js";
 import type { StateMachine } from "./state-machine.js";
 import type { Transfers } from "./transfers.js";
 
@@ -42,6 +46,7 @@ export interface NodeBehind<Machine extends StateMachine> {
   readonly reads: Reads;
   readonly events: EventStream;
   readonly running: RunningParts<Machine> | null;
+  readonly membership: MembershipWork | null;
   readonly state: NodeStatus["state"];
   readonly failure: string | null;
   leader(): LeaderHint | null;
@@ -111,9 +116,41 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     return closing;
   }
 
+  function change(wanted: WantedChange, options: ChangeOptions = {}): Promise<MembershipResult> {
+    const { expectedIndex = null, timeoutMs, signal, onProgress = null } = options;
+    return new Promise((resolve, reject) => {
+      const refusal = aborted(signal);
+      if (refusal !== null) return reject(refusal);
+      const abandon = submitChange(behind, wanted, { expectedIndex, timeoutMs, onProgress }, (error, result) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (result === null) reject(error ?? unexplained());
+        else resolve(result);
+      });
+      function onAbort(): void {
+        abandon?.(unknownOutcome("aborted", "the signal was aborted; the change goes on"));
+      }
+      if (abandon !== null) signal?.addEventListener("abort", onAbort);
+    });
+  }
+
+  const membership: Membership = {
+    add: (members, options = {}) => {
+      const listed = [members].flat();
+      return change({ kind: "members", ...(options.learner === true ? { addLearners: listed } : { add: listed }) }, options);
+    },
+    remove: (names, options) => change({ kind: "members", remove: [names].flat() }, options),
+    replace: ({ remove, add }, options) => change({ kind: "members", remove, add }, options),
+    promote: (names, options) => change({ kind: "members", promote: [names].flat() }, options),
+    demote: (names, options) => change({ kind: "members", demote: [names].flat() }, options),
+    readdress: (name, address, options) => change({ kind: "readdress", name, address }, options),
+    cancel: (options) => change({ kind: "cancel" }, options),
+    wait: (options) => change({ kind: "wait" }, options),
+  };
+
   return {
     propose,
     read,
+    membership,
     transferLeadership,
     stepDown: () => behind.stepDown(),
     status: () => behind.status(),

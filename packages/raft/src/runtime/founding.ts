@@ -101,5 +101,5 @@ export function foundingConfiguration(
     members.push({ id: memberId(name, record.incarnation), name, address });
   }
   members.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases };
+  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases, staged: null };
 }

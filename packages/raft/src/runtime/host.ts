@@ -6,39 +6,53 @@
  * The order of a start is the order of trust: lock the directory, know who we are, read the log, load the newest snapshot
  * that is whole, and only then speak.
  */
-import type { Configuration } from "../core/configuration.js";
+import { type Configuration, NO_CONFIGURATION } from "../core/configuration.js";
 import { InvariantViolation } from "../core/invariants.js";
 import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
-import { isVoter } from "../core/quorum.js";
 import { Raft, type RaftStart } from "../core/raft.js";
-import type { Entry, LogPosition, MemberId, Micros } from "../core/types.js";
+import type { Entry, LogPosition, MemberId } from "../core/types.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import { Founding, type FoundingNotice, foundingConfiguration } from "./founding.js";
+import { Guests } from "./guests.js";
 import { handOver } from "./hand-over.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
-import { incarnationText, memberId, memberName } from "./member-id.js";
+import { memberId, memberName } from "./member-id.js";
+import { MembershipWork } from "./membership.js";
 import { GROUP, Network } from "./network.js";
-import type { NodeEvent, NodeStatus, PeerStatus, RaftNodeOptions } from "./node.js";
+import type { NodeEvent, NodeStatus, RaftNodeOptions } from "./node.js";
 import { checkNodeOptions, type NodeOptions } from "./options.js";
-import type { Channel, Clock, Hello, Ports, TransportHandler } from "./ports.js";
+import type { Channel, Clock, Hello, PeerAddress, Ports, TimerHandle, TransportHandler } from "./ports.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { createSnapshotWork, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
+import { statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { perform, runTask, type Task } from "./task.js";
 import { Transfers } from "./transfers.js";
-import { decodePayload, encodeFoundingNotice, encodePeerLog, type PeerLog } from "./wire/index.js";
+import { decodePayload, encodeFoundingNotice, encodeNotAMember, encodePeerLog, type PeerLog } from "./wire/index.js";
 
 /** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
 const REQUESTS_A_BOOT = 2 ** 32;
 const BOOTS = 2 ** 20;
+
+/** A guest is kept for so many election timeouts after it was last heard. */
+const GUEST_TIMEOUTS = 20;
+/** Events after which others are to be reached than before. */
+const REACHES_OTHERS: ReadonlySet<NodeEvent["type"]> = new Set([
+  "configurationChanged",
+  "configurationCommitted",
+  "farewellEnded",
+  "roleChanged",
+]);
+/** Events after which a change of the members may be done, or its next step due. */
+const CONCERNS_MEMBERS: ReadonlySet<NodeEvent["type"]> = new Set([...REACHES_OTHERS, "leaderChanged", "catchUpRound"]);
 
 /** Opens a node. `opened` is called once: with the node, or with the reason why it can't be. */
 export function openHost<Machine extends StateMachine>(
@@ -75,9 +89,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #storage: NodeStorage | null = null;
   #founding: Founding | null = null;
   #snapshots: SnapshotWork | null = null;
-  #configuration: Configuration | null = null;
+  readonly #guests: Guests;
   #opened: ((error: Error | null) => void) | null = null;
   #listening = false;
+  #transportStarted = false;
+  #membership: MembershipWork | null = null;
+  /** Ids of those that are dialled because the configuration says so. */
+  #reached: ReadonlySet<MemberId> = new Set();
+  #guestTimer: TimerHandle | null = null;
   /** What peers said of themselves before this node took part, by name. */
   readonly #earlyNotes = new Map<string, { readonly from: MemberId; readonly note: PeerLog }>();
   /** Who was at the other end of a connection that was lost, until it is known whether there is another. By name. */
@@ -103,6 +122,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#ports = ports;
     this.#newMachine = newMachine;
     this.#network = new Network(ports.transport, options.id);
+    this.#guests = new Guests(GUEST_TIMEOUTS * options.electionTimeoutMs * 1000);
     this.#clusterId = clusterIdOf(
       options.cluster.map((founder) => founder.name),
       options.clusterToken,
@@ -115,7 +135,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   get state(): NodeStatus["state"] {
-    return this.#state;
+    const raft = this.running?.raft;
+    if (this.#state !== "running" || raft === undefined) return this.#state;
+    return raft.configuration.members.some(({ id }) => id === raft.id) ? "running" : "joining";
   }
 
   // ---- Starting ----
@@ -164,15 +186,16 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #directoryOpened(machine: Machine, recovered: RecoveredGroup): void {
     const storage = this.#storage;
     if (storage === null) return;
-    this.#founding = new Founding(
-      this.options.cluster,
-      { name: this.options.id, incarnation: storage.incarnation },
-      storage.founders,
-    );
     this.#pendingStart = { machine, recovered };
-    const configuration = foundingConfiguration(this.options.cluster, this.#founding.records, this.options.leases);
-    if (recovered.hardState.currentTerm > 0 || storage.snapshot !== null) {
-      const known = storage.snapshot?.configuration ?? configuration;
+    const { cluster, id } = this.options;
+    const hasLived = recovered.hardState.currentTerm > 0 || storage.snapshot !== null;
+    // A founder with a log has heard all the others; one that has a log and no record of them was taken in later.
+    const joins = this.options.join || (hasLived && cluster.length > 1 && storage.founders.length === 0);
+    if (!joins) this.#founding = new Founding(cluster, { name: id, incarnation: storage.incarnation }, storage.founders);
+    const founding =
+      this.#founding === null ? NO_CONFIGURATION : foundingConfiguration(cluster, this.#founding.records, this.options.leases);
+    if (hasLived || joins) {
+      const known = storage.snapshot?.configuration ?? founding;
       if (known === null)
         return this.#openFailed(
           new RaftError(
@@ -184,6 +207,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       this.#startCore(known);
     }
     this.#network.setPeers(this.#peers());
+    this.#transportStarted = true;
     this.#ports.transport.start(this);
     // A transport that can't listen says so by `failed`, in this turn or a later one.
     this.#ports.clock.setImmediate(() => this.#considerFounding());
@@ -191,8 +215,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   #pendingStart: { readonly machine: Machine; readonly recovered: RecoveredGroup } | null = null;
 
-  #peers(): readonly { readonly name: string; readonly address: string }[] {
-    return this.#configuration?.members.map(({ name, address }) => ({ name, address })) ?? this.options.cluster;
+  /** Whom this node keeps connections to: the members, and guests. */
+  #peers(): readonly PeerAddress[] {
+    const members = this.running?.raft.reachable ?? this.options.cluster;
+    return [...members.map(({ name, address }) => ({ name, address })), ...this.#guests.besides(members)];
   }
 
   /** The transport listens: the node is open, although it may still wait for its founders. */
@@ -261,6 +287,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       takeReadActivity: () => this.#ports.transport.takeReadActivity(),
       publish,
       fail,
+      changeAnswered: (response) => this.#membership?.answered(response),
+      changeNotSent: (requestId) => this.#membership?.notSent(requestId),
       firstRequestId: (storage.boot % BOOTS) * REQUESTS_A_BOOT + 1,
       heartbeatMicros: this.options.heartbeatIntervalMs * 1000,
       electionMicros: this.options.electionTimeoutMs * 1000,
@@ -279,14 +307,24 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       snapshotLogEntries,
       trailingEntries,
     });
-    this.#configuration = raft.configuration;
     this.running = { raft, driver, host };
+    this.#membership = new MembershipWork({
+      raft,
+      clock: this.clock,
+      tell: (input) => driver.tell(input),
+      newRequestId: () => driver.newRequestId(),
+      leadership: () => driver.leadership,
+      leader: () => this.leader(),
+      warn: (message) => this.warning(message),
+      connectedAs: (name) => this.#network.connectedAs(name),
+    });
     this.#takesPart = true;
     this.#state = "running";
+    this.#reached = new Set(raft.reachable.map(({ id: each }) => each));
     driver.start(log, this.#snapshots);
     for (const { from, note } of this.#earlyNotes.values()) this.#tellPeerLog(this.running, from, note);
     this.#earlyNotes.clear();
-    for (const { name } of this.#configuration.members)
+    for (const { name } of raft.reachable)
       if (name !== this.options.id && this.#network.isConnected(name)) this.#sendPeerLog(name, this.running);
   }
 
@@ -297,20 +335,45 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     return {
       clusterId: this.#clusterId,
       name: this.options.id,
+      address: this.options.address,
       incarnation: storage?.incarnation ?? 0n,
       boot: storage?.boot ?? 0,
       founders: this.#founding?.records ?? [],
     };
   }
 
-  greet(hello: Hello): string | null {
+  greet(hello: Hello, direction: "dialled" | "accepted"): string | null {
     if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
       return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders, the token or the use of leases differ; check --cluster, --cluster-token and --leases on both`;
     }
     if (hello.name === this.options.id)
       return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
     this.#heardBoot(hello);
+    if (direction === "accepted") this.#welcome(hello);
     return null;
+  }
+
+  /** Whoever is no member is dialled back, so that it can be answered (guests.ts). */
+  #welcome(hello: Hello): void {
+    if (this.running === null || this.#reached.has(memberId(hello.name, hello.incarnation))) return;
+    if (!this.#guests.greeted(hello, this.clock.now())) return;
+    this.clock.setImmediate(() => this.#reach());
+    this.#pruneGuestsLater();
+  }
+
+  #pruneGuestsLater(): void {
+    if (this.#guestTimer !== null) return;
+    this.#guestTimer = this.clock.setTimer(this.clock.now() + GUEST_TIMEOUTS * this.options.electionTimeoutMs * 1000, () => {
+      this.#guestTimer = null;
+      if (this.#guests.prune(this.clock.now())) this.#reach();
+      if (this.#guests.size > 0) this.#pruneGuestsLater();
+    });
+  }
+
+  #reach(): void {
+    if (this.#state !== "running" || this.running === null) return;
+    this.#reached = new Set(this.running.raft.reachable.map(({ id }) => id));
+    this.#network.setPeers(this.#peers());
   }
 
   opened(peer: string, channel: Channel, hello: Hello): void {
@@ -323,9 +386,26 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const { running } = this;
     if (running !== null) {
       this.#sendPeerLog(peer, running);
+      this.#tellStranger(peer, member);
       running.driver.connected(member);
+      this.#membership?.consider();
     }
     this.#network.flush();
+  }
+
+  /** It may have been removed while it was away, or by a leader that left as well. */
+  #tellStranger(peer: string, member: MemberId): void {
+    const { raft } = this.running ?? {};
+    if (raft === undefined || this.#network.connectedAs(peer) !== member) return;
+    const { configuration, index } = raft.configurationAt(raft.commitIndex);
+    if (configuration.voters.length === 0 || configuration.members.some(({ id }) => id === member)) return;
+    this.#network.sendPayload(peer, encodeNotAMember(GROUP, index));
+  }
+
+  /** A configuration that is committed, and as new as any that this node knows, does not list it. */
+  #toldNotAMember(configurationIndex: number): void {
+    const raft = this.running?.raft;
+    if (raft !== undefined && configurationIndex >= raft.configurationIndex && raft.wasMember) this.#leave(configurationIndex);
   }
 
   closed(peer: string, channel: Channel, reason: string, refused: boolean): void {
@@ -365,12 +445,23 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       return;
     }
     const from = this.#senderOf(hello);
+    if (!this.#reached.has(from)) {
+      this.#welcome(hello);
+      this.#guests.heard(hello.name, this.clock.now());
+    }
     switch (decoded.kind) {
       case "message":
-        if (decoded.group === GROUP) this.#receivedMessage(from, decoded.message);
+        if (decoded.group !== GROUP) break;
+        this.#receivedMessage(from, decoded.message);
+        if (decoded.message.type === "RequestPreVote" && !this.#reached.has(from)) this.#tellStranger(hello.name, from);
         break;
       case "peerLog":
-        if (decoded.group === GROUP) this.#receivedPeerLog(from, decoded.peerLog);
+        if (decoded.group !== GROUP) break;
+        this.#receivedPeerLog(from, decoded.peerLog);
+        this.#membership?.heardLog(from, decoded.peerLog.lastIndex);
+        break;
+      case "notAMember":
+        if (decoded.group === GROUP) this.#toldNotAMember(decoded.configurationIndex);
         break;
       case "founding":
         this.#heardFounder(hello);
@@ -456,6 +547,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   // ---- Looking, failing, closing ----
 
+  get membership(): MembershipWork | null {
+    return this.#membership;
+  }
+
   leader(): LeaderHint | null {
     const leaderId = this.running?.raft.leaderId ?? null;
     if (leaderId === null) return null;
@@ -464,75 +559,48 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   status(): NodeStatus {
-    const storage = this.#storage;
-    const raft = this.running?.raft ?? null;
-    const members = raft?.configuration.members ?? [];
-    const nameOf = (id: string): string => members.find((member) => member.id === id)?.name ?? memberName(id);
-    const peers = this.#peers()
-      .filter((peer) => peer.name !== this.options.id)
-      .map(({ name, address }): PeerStatus => {
-        const id = members.find((member) => member.name === name)?.id ?? "";
-        const progress = raft?.progress.get(id);
-        return {
-          name,
-          address,
-          connected: this.#network.isConnected(name),
-          matchIndex: progress?.matchIndex ?? null,
-          nextIndex: progress?.nextIndex ?? null,
-          state: progress?.state ?? null,
-        };
-      });
-    return {
-      id: this.options.id,
-      incarnation: incarnationText(storage?.incarnation ?? 0n),
-      clusterId: hexadecimal(this.#clusterId),
-      boot: storage?.boot ?? 0,
-      state: this.#state,
+    return statusOf({
+      options: this.options,
+      clusterId: this.#clusterId,
+      storage: this.#storage,
+      raft: this.running?.raft ?? null,
+      state: this.state,
       failure: this.failure,
-      role: raft?.role ?? "follower",
-      currentTerm: raft?.currentTerm ?? 0,
       leader: this.leader(),
-      commitIndex: raft?.commitIndex ?? 0,
-      lastApplied: raft?.lastApplied ?? 0,
-      lastLogIndex: raft?.lastLogIndex ?? 0,
-      durableIndex: raft?.durableIndex ?? 0,
-      snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
-      firstLogIndex: (raft?.logStart.index ?? 0) + 1,
-      leaderHeardMs: raft === null ? null : millisecondsBetween(raft.leaderHeardAt, this.clock.now()),
-      leaseMs: raft === null ? null : millisecondsBetween(this.clock.now(), raft.leaseUntil),
+      peers: this.#peers(),
+      isConnected: (name) => this.#network.isConnected(name),
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
-      voters: members
-        .filter((member) => raft !== null && isVoter(raft.configuration, member.id))
-        .map((member) => member.name)
-        .sort(),
-      learners: (raft?.configuration.learners ?? []).map(nameOf).sort(),
-      peers,
-      members: members
-        .map(({ id, name, address }) => ({
-          name,
-          address,
-          incarnation: id.slice(-16),
-          voter: raft !== null && isVoter(raft.configuration, id),
-        }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
-      warnings: storage?.warnings ?? [],
-      log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
-    };
+      now: this.clock.now(),
+    });
   }
 
   #publish(event: NodeEvent): void {
-    if (event.type === "configurationChanged" && this.running !== null) {
-      this.#configuration = this.running.raft.configuration;
-      this.#network.follow(this.#configuration);
-    }
+    if (REACHES_OTHERS.has(event.type)) this.#reach();
     this.onEvent?.(event);
     this.events.publish(event);
+    if (event.type === "leaderChanged") this.#membership?.leaderLost();
+    if (event.type === "memberRemoved") this.#leave(event.index);
+    if (CONCERNS_MEMBERS.has(event.type)) this.#membership?.consider();
+    if (event.type === "commitAdvanced") this.#membership?.committed();
+  }
+
+  /** No member any more: says so, and stops, once what it still has to say has left. */
+  #leave(configurationIndex: number): void {
+    this.clock.setImmediate(() => {
+      if (this.#state !== "running") return;
+      const reason = `this member was removed from the cluster (configuration ${configurationIndex}); its data directory can be deleted`;
+      this.#membership?.left(configurationIndex);
+      this.#state = "removed";
+      this.failure = reason;
+      this.#publish({ type: "removed", reason });
+      this.#stop("removed", reason, () => this.onFailure?.(reason));
+    });
   }
 
   /** Something happened that this node can't go on from. It says nothing more to anybody, and settles whoever waits. */
   fail(reason: string): void {
-    if (this.#state === "failed" || this.#state === "closed") return;
+    if (this.#state !== "founding" && this.#state !== "running") return;
     this.#state = "failed";
     this.failure = reason;
     this.#publish({ type: "failed", reason });
@@ -546,9 +614,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   /** Nothing new is taken from now on. A leader hands over before it goes, unless it is not to. */
   close(done: () => void, handsOver = false): void {
     if (this.#state === "closed") return done();
-    const wasFailed = this.#state === "failed";
+    const hasStopped = this.#state === "failed" || this.#state === "removed";
     this.#state = "closed";
-    if (wasFailed) {
+    if (hasStopped) {
       this.events.close();
       return done();
     }
@@ -563,23 +631,21 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     handOver({ raft, driver, clock, proposals, electionMicros: this.options.electionTimeoutMs * 1000 }, stop);
   }
 
-  #stop(code: "closed" | "failed", reason: string, done: () => void): void {
+  #stop(code: "closed" | "failed" | "removed", reason: string, done: () => void): void {
     this.running?.driver.stop();
     this.#snapshots?.stop();
     this.proposals.settleAll(code, reason);
     this.transfers.settleAll(code, reason);
     this.reads.settleAll(() => new RaftError(code, reason, { outcome: "not-executed", retry: "elsewhere" }));
+    this.#membership?.settleAll(() => new RaftError(code, reason, { outcome: "unknown", retry: "elsewhere" }));
+    if (this.#guestTimer !== null) this.clock.clearTimer(this.#guestTimer);
     const closeStorage = (): void => {
       if (this.#storage === null) this.#ports.disk.unlock(() => done());
       else this.#storage.close(done);
     };
-    if (this.#listening || this.#founding !== null) this.#ports.transport.close(closeStorage);
+    if (this.#listening || this.#transportStarted) this.#ports.transport.close(closeStorage);
     else closeStorage();
   }
-}
-
-function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
-  return from === null || to === null ? null : Math.max(0, to - from) / 1000;
 }
 
 /** What the core starts from. A snapshot may be newer than the log (WAL11): then the log begins anew after it. */

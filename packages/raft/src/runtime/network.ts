@@ -5,7 +5,6 @@
  * the configuration lists, and what arrives is from the incarnation that shook hands. So a wiped node that kept its name is
  * a stranger to the protocol (dissertation section 3.8), although it may talk.
  */
-import type { Configuration } from "../core/configuration.js";
 import type { AppendEntries, Message } from "../core/message.js";
 import type { MemberId } from "../core/types.js";
 import { memberId, memberName } from "./member-id.js";
@@ -49,9 +48,9 @@ export class Network {
     this.#transport.setPeers(others);
   }
 
-  /** The members of a configuration; its addresses are newer than the ones of the options. */
-  follow(configuration: Configuration): void {
-    this.setPeers(configuration.members.map(({ name, address }) => ({ name, address })));
+  /** Who is at the other end of the connection that was dialled to this name; null while there is none. */
+  connectedAs(name: string): MemberId | null {
+    return this.#links.get(name)?.main ?? null;
   }
 
   addressOf(name: string): string | null {

@@ -24,8 +24,15 @@ export interface Founder {
 }
 
 export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
-  /** This node's name, one of the founders'. */
+  /** This node's name: one of the founders', or that of a member that joins later. */
   readonly id: string;
+  /** host:port on which peers reach this node. Default: the one in `cluster`; needed where this node is none of the founders. */
+  readonly address?: string;
+  /**
+   * True: this node is no founder, it waits until a leader takes it in (`membership.add`). Default: whether `id` is missing in
+   * `cluster`. Needed for a founder that lost its disk, was removed, and comes back under its old name.
+   */
+  readonly join?: boolean;
   /**
    * The founding members, the same on every node. They must all be up once at the same time before the cluster can
    * elect its first leader; afterwards a majority is enough. Between 1 and 15.
@@ -140,6 +147,89 @@ export interface MemberStatus {
   /** As sixteen hexadecimal digits; drawn with the member's data directory. */
   readonly incarnation: string;
   readonly voter: boolean;
+  /** Receives the log and counts in no quorum. */
+  readonly learner: boolean;
+}
+
+/** A member to be added. It need not run yet: it is taken in when it does. */
+export interface NewMember {
+  /** 1 to 64 bytes, of no other member. Left out: the one that it says itself. */
+  readonly name?: string;
+  /** host:port on which its peers reach it. */
+  readonly address: string;
+  /** Sixteen hexadecimal digits: only the node with this data directory. Default: whichever answers at the address. */
+  readonly incarnation?: string;
+}
+
+export interface ChangeOptions {
+  /** Only if the newest configuration is the one at this index (`status().configuration.index`); otherwise `configurationMoved`. */
+  readonly expectedIndex?: Index;
+  /** How long to wait for the whole change, catching up included. The change goes on without the waiting. Default 60,000. */
+  readonly timeoutMs?: number;
+  /** Ends the waiting, not the change. */
+  readonly signal?: AbortSignalLike;
+  readonly onProgress?: (progress: MembershipProgress) => void;
+}
+
+export interface MembershipResult {
+  /** Of the configuration in which the change is complete; committed. */
+  readonly configurationIndex: Index;
+}
+
+export interface MembershipProgress {
+  readonly configurationIndex: Index;
+  readonly committed: boolean;
+  /** Old and new voters decide together. */
+  readonly joint: boolean;
+  /** Added, and not heard of yet. */
+  readonly waitingFor: readonly string[];
+  /** New voters on their way; `matchIndex` only on the leader. */
+  readonly catchingUp: readonly { readonly name: string; readonly matchIndex: Index | null; readonly lastLogIndex: Index }[];
+}
+
+/**
+ * Changing the members (dissertation chapter 4). Each call makes one change, of as many members as it names, and resolves when
+ * that is committed as a whole; asked of any node. New voters first catch up as learners. One change at a time.
+ *
+ * Rejects with a RaftError: `changePending`, `termNotCommitted`, `transferring`, `configurationMoved`, `unknownMember`,
+ * `alreadyMember`, `memberTwice`, `noVoterLeft`, `tooManyMembers`, `nothingToDo`: not executed. `timeout`, `aborted`,
+ * `leadershipLost`: it may go on; `wait` waits for it, `cancel` takes it back. `changeCancelled`: somebody has.
+ */
+export interface Membership {
+  /** Adds voters; with `learner`, members that receive the log and count in no quorum. */
+  add(
+    members: NewMember | readonly NewMember[],
+    options?: ChangeOptions & { readonly learner?: boolean },
+  ): Promise<MembershipResult>;
+  remove(names: string | readonly string[], options?: ChangeOptions): Promise<MembershipResult>;
+  /** Both in one change: those that leave do so in the moment in which the new ones vote. */
+  replace(
+    change: { readonly remove: readonly string[]; readonly add: readonly NewMember[] },
+    options?: ChangeOptions,
+  ): Promise<MembershipResult>;
+  /** Makes voters of learners, once they have caught up. */
+  promote(names: string | readonly string[], options?: ChangeOptions): Promise<MembershipResult>;
+  /** Makes learners of voters. */
+  demote(names: string | readonly string[], options?: ChangeOptions): Promise<MembershipResult>;
+  /** Says at which address a member is reached from now on. */
+  readdress(name: string, address: string, options?: ChangeOptions): Promise<MembershipResult>;
+  /** Takes back a change that still waits for its new voters; they stay, as learners. `nothingToDo` if there is none. */
+  cancel(options?: ChangeOptions): Promise<MembershipResult>;
+  /** Waits until no change is under way; resolves at once if none is. */
+  wait(options?: ChangeOptions): Promise<MembershipResult>;
+}
+
+export interface ConfigurationStatus {
+  /** Of the entry that made the newest configuration in this node's log; 0: the founding one, or none. */
+  readonly index: Index;
+  readonly committed: boolean;
+  readonly joint: boolean;
+  /** Names, of a change that waits until its new voters have caught up. */
+  readonly staged: {
+    readonly promote: readonly string[];
+    readonly remove: readonly string[];
+    readonly demote: readonly string[];
+  } | null;
 }
 
 export interface NodeStatus {
@@ -149,8 +239,11 @@ export interface NodeStatus {
   /** As thirty-two hexadecimal digits. */
   readonly clusterId: string;
   readonly boot: number;
-  /** `founding`: waiting for the other founders. `failed`: see `failure`. */
-  readonly state: "founding" | "running" | "failed" | "closed";
+  /**
+   * `founding`: waiting for the other founders. `joining`: no member yet; waits for a leader that takes it in. `removed`: no
+   * member any more. `failed`: see `failure`.
+   */
+  readonly state: "founding" | "joining" | "running" | "removed" | "failed" | "closed";
   readonly failure: string | null;
   readonly role: Role;
   readonly currentTerm: Term;
@@ -176,6 +269,7 @@ export interface NodeStatus {
   readonly peers: readonly PeerStatus[];
   /** All members, this node too, sorted by name. Empty while founding. */
   readonly members: readonly MemberStatus[];
+  readonly configuration: ConfigurationStatus;
   /** What was found at the start that a person should know: a torn write that was left out, a snapshot that was put aside. */
   readonly warnings: readonly string[];
   readonly log: { readonly syncs: number; readonly batches: number; readonly entries: number; readonly bytes: number };
@@ -190,6 +284,7 @@ export type NodeEvent =
   | { readonly type: "snapshotRestored"; readonly lastIncludedIndex: Index }
   | { readonly type: "peerConnected"; readonly name: string; readonly boot: number }
   | { readonly type: "peerDisconnected"; readonly name: string; readonly reason: string }
+  | { readonly type: "removed"; readonly reason: string }
   | { readonly type: "loopLate"; readonly byMs: number }
   | { readonly type: "warning"; readonly message: string }
   | { readonly type: "failed"; readonly reason: string };
@@ -199,10 +294,11 @@ export interface RaftNode<Machine extends StateMachine = StateMachine> extends A
   propose(command: Uint8Array, options?: ProposeOptions): Promise<ProposeResult>;
   /** Calls `query` with the state machine at a moment that satisfies the consistency asked for. `query` must not change it. */
   read<T>(query: (machine: Machine) => T, options?: ReadOptions): Promise<T>;
+  readonly membership: Membership;
   /**
    * Moves leadership; any node may be asked. Resolves with the name of the new leader, at once if that is who leads already.
-   * Commands that are proposed meanwhile wait for the new leader, they do not fail. Rejects with `transferInProgress`,
-   * `configurationChanging`, `unknownMember`, `notVoter`, `noTarget`, `transferFailed`, `notLeader` (none is known) and with
+   * Commands that are proposed meanwhile wait for the new leader, they do not fail. Rejects with `transferring`
+   * (already), `changePending`, `unknownMember`, `notVoter`, `noTarget`, `transferFailed`, `notLeader` (none is known) and with
    * what every call may reject with.
    */
   transferLeadership(options?: TransferOptions): Promise<string>;

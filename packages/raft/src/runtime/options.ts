@@ -31,6 +31,9 @@ export interface NodeOptions extends NumberOptions {
   readonly cluster: readonly Founder[];
   readonly clusterToken: string;
   readonly leases: boolean;
+  /** Where peers reach this node. */
+  readonly address: string;
+  readonly join: boolean;
 }
 
 function invalid(message: string): RaftError {
@@ -76,11 +79,17 @@ export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
       seen.add(founder[field]);
     }
   }
-  if (!options.cluster.some((founder) => founder.name === options.id)) {
+  const founder = options.cluster.find(({ name }) => name === options.id);
+  const join = options.join ?? founder === undefined;
+  const founders = options.cluster.map(({ name }) => name).join(", ");
+  if (founder === undefined && !join)
+    throw invalid(`join is false, but id "${options.id}" is not among the founders in cluster (${founders})`);
+  const address = options.address ?? founder?.address;
+  if (address === undefined)
     throw invalid(
-      `id is "${options.id}", which is not among the founders in cluster (${options.cluster.map((founder) => founder.name).join(", ")})`,
+      `id is "${options.id}", which is not among the founders in cluster (${founders}): a node that joins later needs address, where its peers reach it`,
     );
-  }
+  checkAddress("address", address);
   const clusterToken = options.clusterToken ?? "";
   if (utf8Length(clusterToken) > 256) throw invalid("clusterToken is longer than 256 bytes: shorten it");
   if (options.listenAddress !== undefined) checkAddress("listenAddress", options.listenAddress);
@@ -92,7 +101,7 @@ export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
     );
   }
   const cluster = [...options.cluster].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { ...numbers, id: options.id, cluster, clusterToken, leases: options.leases ?? false };
+  return { ...numbers, id: options.id, cluster, clusterToken, leases: options.leases ?? false, address, join };
 }
 
 function checkNumbers(options: RaftNodeOptions): NumberOptions {

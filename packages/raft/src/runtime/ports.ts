@@ -84,8 +84,9 @@ export interface Disk {
 /** Two connections to each peer: bulk never delays heartbeats. */
 export type Channel = "main" | "bulk";
 
-/** Where a peer is to be found. The name is unique within a cluster. */
+/** Where a peer is to be found. */
 export interface PeerAddress {
+  /** Unique within a cluster. The address again: whoever answers there, because its name is not known yet. */
   readonly name: string;
   /** host:port */
   readonly address: string;
@@ -99,6 +100,8 @@ export interface Hello {
   /** Sixteen bytes. */
   readonly clusterId: Uint8Array;
   readonly name: string;
+  /** host:port on which its peers reach it, so that whoever does not list it can answer it all the same. */
+  readonly address: string;
   /** 64 random bits made with the data directory. */
   readonly incarnation: bigint;
   /** How often this node has started; durable before it is said. */

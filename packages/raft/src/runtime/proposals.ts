@@ -19,10 +19,14 @@ export interface Proposal {
   next: Proposal | null;
 }
 
-/** Commands that were handed to a leader, whose answer is not here yet. */
+/** After these the same node gives no other answer. */
+const FINAL: ReadonlySet<string> = new Set(["tooLarge", "closed", "failed"]);
+/** Handed to a leader, in one request, whose answer is not here yet. */
 interface Forwarded {
   readonly proposals: Proposal[];
   readonly to: MemberId;
+  /** Which leader, and in which term. */
+  readonly leadership: string;
   /** Its answer is not waited for any longer than this: it does not lead any more. */
   until: Micros;
 }
@@ -31,22 +35,22 @@ const EMPTY = new Uint8Array(0);
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 export function notExecuted(
-  code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed",
+  code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed" | "removed",
   message: string,
   leader: LeaderHint | null = null,
 ): RaftError {
-  const retry = code === "tooLarge" || code === "closed" || code === "failed" ? (leader === null ? "never" : "elsewhere") : "now";
+  const retry = code === "removed" ? "elsewhere" : FINAL.has(code) ? (leader === null ? "never" : "elsewhere") : "now";
   return new RaftError(code, message, { outcome: "not-executed", retry, leader });
 }
 
 export function unknownOutcome(
-  code: "timeout" | "aborted" | "closed" | "failed" | "leadershipLost",
+  code: "timeout" | "aborted" | "closed" | "failed" | "removed" | "leadershipLost",
   message: string,
   leader: LeaderHint | null = null,
 ): RaftError {
   return new RaftError(code, message, {
     outcome: "unknown",
-    retry: code === "closed" || code === "failed" ? "elsewhere" : "now",
+    retry: code === "closed" || code === "failed" || code === "removed" ? "elsewhere" : "now",
     leader,
   });
 }
@@ -104,9 +108,9 @@ export class Proposals {
     this.#waiting = [...proposals, ...this.#waiting];
   }
 
-  forwarded(requestId: number, proposals: Proposal[], to: MemberId): void {
+  forwarded(requestId: number, proposals: Proposal[], to: MemberId, leadership: string): void {
     for (const proposal of proposals) proposal.state = "forwarded";
-    this.#forwarded.set(requestId, { proposals, to, until: NEVER });
+    this.#forwarded.set(requestId, { proposals, to, leadership, until: NEVER });
   }
 
   /** The proposals of a request that was handed on; forgets the request. */
@@ -167,12 +171,13 @@ export class Proposals {
   }
 
   /**
-   * Somebody else leads, or nobody. What was handed to the one before, and never placed, may or may not be in its log; but it
-   * may still say so (it is most often there, when leadership was handed over), so its answer is waited for until then.
+   * Another leads, or nobody. What was handed to the one before, and never placed, may or may not be in its log; but it may still
+   * say so (it is most often there, when leadership was handed over), so its answer is waited for until then. What was handed to
+   * `leadership`, the present leader in its present term, goes on.
    */
-  leaderLost(leader: MemberId | null, until: Micros): void {
+  leaderLost(leadership: string, until: Micros): void {
     for (const forwarded of this.#forwarded.values())
-      if (forwarded.to !== leader && forwarded.until === NEVER) {
+      if (forwarded.leadership !== leadership && forwarded.until === NEVER) {
         forwarded.until = until;
         if (until < this.#nextExpiry) this.#nextExpiry = until;
       }
@@ -232,7 +237,7 @@ export class Proposals {
   }
 
   /** Settles everything: the node is closing or has failed. */
-  settleAll(code: "closed" | "failed", reason: string): void {
+  settleAll(code: "closed" | "failed" | "removed", reason: string): void {
     const all: Proposal[] = [];
     this.#each((proposal) => all.push(proposal));
     this.#waiting = [];

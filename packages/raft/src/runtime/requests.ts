@@ -10,13 +10,17 @@ import type { Index, Micros } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import { memberName } from "./member-id.js";
-import type { Consistency, ProposeResult } from "./node.js";
+import type { SettleChange, WantedChange } from "./membership.js";
+import type { Consistency, MembershipProgress, ProposeResult } from "./node.js";
+import { checkAddress, checkName } from "./options.js";
 import { notExecuted, type Proposal } from "./proposals.js";
 import type { Read } from "./reads.js";
 import type { StateMachine } from "./state-machine.js";
 import { type TransferWish, transferRefused } from "./transfers.js";
 
 const DEFAULT_TIMEOUT_MS = 5000;
+/** A new member may have much to catch up with. */
+const DEFAULT_CHANGE_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 86_400_000;
 
 export type SettleProposal = (error: RaftError | null, result: ProposeResult | null) => void;
@@ -62,7 +66,7 @@ export function submitRead<Machine extends StateMachine>(
 ): (() => void) | null {
   const { running, reads, options } = behind;
   const atLeast = consistency === "linearizable" || consistency === "stale" ? null : consistency.atLeast;
-  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? (atLeast === null ? null : checkIndex(atLeast));
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs) ?? (atLeast === null ? null : checkIndex("atLeast", atLeast));
   if (refusal !== null) {
     settle(refusal, null);
     return null;
@@ -176,6 +180,50 @@ export function submitTransfer<Machine extends StateMachine>(
   return () => transfers.abandon(wish);
 }
 
+export interface SubmitChangeOptions {
+  readonly expectedIndex: Index | null;
+  readonly timeoutMs: number | undefined;
+  readonly onProgress: ((progress: MembershipProgress) => void) | null;
+}
+
+/** Asks for a change of the members. Returns how to stop waiting, or null when it was refused at once. */
+export function submitChange<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  wanted: WantedChange,
+  { expectedIndex, timeoutMs, onProgress }: SubmitChangeOptions,
+  settle: SettleChange,
+): ((error: RaftError) => void) | null {
+  const { membership } = behind;
+  const refusal =
+    unavailable(behind) ??
+    checkTimeout(timeoutMs) ??
+    (expectedIndex === null ? null : checkIndex("expectedIndex", expectedIndex)) ??
+    checkChange(wanted) ??
+    (membership === null ? notExecuted("notLeader", "the cluster is not founded yet: all founders must be up once") : null);
+  if (refusal === null && membership !== null)
+    return membership.submit(wanted, expectedIndex, timeoutMs ?? DEFAULT_CHANGE_TIMEOUT_MS, onProgress, settle);
+  settle(refusal ?? unexplained(), null);
+  return null;
+}
+
+/** Names, addresses and incarnations of what is asked for. */
+function checkChange(wanted: WantedChange): RaftError | null {
+  try {
+    if (wanted.kind === "readdress") checkAddress("address", wanted.address);
+    if (wanted.kind !== "members") return null;
+    for (const { name, address, incarnation } of [...(wanted.add ?? []), ...(wanted.addLearners ?? [])]) {
+      checkAddress(`address of ${name ?? "the new member"}`, address);
+      checkName("name", name ?? address);
+      if (incarnation !== undefined && !/^[0-9a-f]{16}$/.test(incarnation))
+        return invalid(`incarnation is "${incarnation.slice(0, 40)}": it has sixteen hexadecimal digits, as status() shows it`);
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof RaftError) return error;
+    throw error;
+  }
+}
+
 /** Until the cluster is founded there is no driver to look at deadlines. */
 function expireUndriven<Machine extends StateMachine>(behind: NodeBehind<Machine>, at: Micros): void {
   const { clock, proposals, reads } = behind;
@@ -194,6 +242,7 @@ export function readTimedOut(): RaftError {
 /** Why nothing can be asked of this node now; null when it can. */
 function unavailable<Machine extends StateMachine>(behind: NodeBehind<Machine>): RaftError | null {
   if (behind.state === "closed") return notExecuted("closed", "the node is closed");
+  if (behind.state === "removed") return notExecuted("removed", behind.failure ?? "this member was removed", behind.leader());
   if (behind.state === "failed")
     return notExecuted("failed", `the node has failed: ${behind.failure ?? "unknown reason"}`, behind.leader());
   return null;
@@ -222,9 +271,9 @@ function checkTimeout(timeoutMs: number | undefined): RaftError | null {
   return invalid(`timeoutMs is ${timeoutMs}: it must be above 0 and at most ${MAX_TIMEOUT_MS}`);
 }
 
-function checkIndex(index: Index): RaftError | null {
+function checkIndex(field: string, index: Index): RaftError | null {
   if (Number.isSafeInteger(index) && index >= 0) return null;
-  return invalid(`atLeast is ${index}: it must be an index, a whole number from 0`);
+  return invalid(`${field} is ${index}: it must be an index, a whole number from 0`);
 }
 
 function deadline<Machine extends StateMachine>({ clock }: NodeBehind<Machine>, timeoutMs: number | undefined): number {

@@ -101,6 +101,8 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   function take(): void {
     const index = raft.lastApplied;
     const { configuration, index: configurationIndex } = raft.configurationAt(index);
+    // A member that was just taken in is not told yet who the members are there; a snapshot must say it.
+    if (configuration.voters.length === 0) return;
     const metadata: SnapshotMetadata = {
       lastIncludedIndex: index,
       lastIncludedTerm: raft.termAt(index) ?? 0,

@@ -28,8 +28,8 @@ type Refusal = Extract<RaftEvent, { type: "transferAnswered" }>["refusal"];
 /** Each with what the caller should know. */
 const REFUSALS: { readonly [Name in Exclude<Refusal, "self">]: readonly [RaftErrorCode, string] } = {
   notLeader: ["notLeader", "no leader is known that could hand over"],
-  transferInProgress: ["transferInProgress", "leadership is being handed over already: wait for its end"],
-  configurationChanging: ["configurationChanging", "a change of the members is under way: wait for its end"],
+  transferInProgress: ["transferring", "leadership is being handed over already: wait for its end"],
+  configurationChanging: ["changePending", "a change of the members is under way: wait for its end"],
   unknownTarget: ["unknownMember", "the member that should lead is not one of the cluster's: see status().members"],
   notVoter: ["notVoter", "the member that should lead is a learner: promote it first"],
   noTarget: ["noTarget", "there is no other voter with a priority above 0 that has answered lately: name one"],
@@ -105,7 +105,7 @@ export class Transfers {
       );
   }
 
-  settleAll(code: "closed" | "failed", reason: string): void {
+  settleAll(code: "closed" | "failed" | "removed", reason: string): void {
     for (const { settle } of this.#take(() => true))
       settle(new RaftError(code, reason, { outcome: "unknown", retry: "elsewhere" }), null);
   }

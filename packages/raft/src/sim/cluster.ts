@@ -3,9 +3,12 @@
  * started again. Forgiveness (docs/invariants.md) has its place here: a node that fails because its disk was made to fail is started again; one
  * that refuses to start because its disk was damaged stays down; anything else that goes wrong is a finding.
  */
+
+import type { Configuration } from "../core/configuration.js";
 import type { Message } from "../core/message.js";
 import type { Raft } from "../core/raft.js";
-import type { Micros } from "../core/types.js";
+import type { ConfigurationAt } from "../core/state.js";
+import type { MemberId, Micros } from "../core/types.js";
 import { type NodeEvent, NodeHost, type RaftNodeOptions, type StateMachine, type Transport } from "../runtime/index.js";
 import { checkNodeOptions } from "../runtime/options.js";
 import { decodePayload } from "../runtime/wire/index.js";
@@ -47,6 +50,12 @@ export interface Member<Machine extends StateMachine> {
   held: boolean;
   /** It is out for good: it refused to start, or its disk was wiped. */
   spoilt: string | null;
+  /** It is no founder: it waits until somebody adds it. */
+  joins: boolean;
+  /** Its id, once it has a core; another one after its disk was emptied. */
+  configuredAs: MemberId | null;
+  /** The newest configuration it is known to have had in its log, and the index of that. */
+  configuration: ConfigurationAt | null;
 }
 
 /** Whoever watches the cluster: the rules, the ledger, the counters, the trace. Each is told before anything follows from it. */
@@ -97,7 +106,7 @@ export class Cluster<Machine extends StateMachine> {
   constructor(options: ClusterOptions<Machine>) {
     this.#options = options;
     const { plan, scheduler, withoutSync, network } = options;
-    this.members = Array.from({ length: plan.nodes }, (_, place) => ({
+    this.members = Array.from({ length: plan.nodes + plan.standby }, (_, place) => ({
       place,
       name: `n${place}`,
       address: `n${place}:7000`,
@@ -115,6 +124,9 @@ export class Cluster<Machine extends StateMachine> {
       freshlyDamaged: false,
       held: false,
       spoilt: null,
+      joins: place >= plan.nodes,
+      configuredAs: null,
+      configuration: null,
     }));
     for (const member of this.members) {
       member.platter.onTrouble = (what) => this.#troubled(member, what);
@@ -139,9 +151,28 @@ export class Cluster<Machine extends StateMachine> {
     return this.members.filter((member) => member.spoilt === null);
   }
 
-  /** Every member has something durable: from now on a majority is enough, whatever happens to the others. */
+  /** Every founder has something durable: from now on a majority is enough, whatever happens to the others. */
   get settled(): boolean {
-    return this.members.every((member) => member.settled);
+    return this.#founders.every((member) => member.settled);
+  }
+
+  get #founders(): readonly Member<Machine>[] {
+    return this.members.slice(0, this.#options.plan.nodes);
+  }
+
+  /** The index of the newest configuration that some node knows to be committed. */
+  committedConfigurationIndex = 0;
+  committedConfiguration: Configuration | null = null;
+  /** Ids that some configuration has listed: once they have left they never come back. */
+  readonly everMembers = new Set<MemberId>();
+
+  /** Configurations that may be in force somewhere: whoever is to decide anything must be a quorum of each of them. */
+  get configurationsInForce(): readonly Configuration[] {
+    return this.members.flatMap(({ configuration, spoilt }) =>
+      spoilt === null && configuration !== null && configuration.index >= this.committedConfigurationIndex
+        ? [configuration.configuration]
+        : [],
+    );
   }
 
   raftOf(member: Member<Machine>): Raft | null {
@@ -181,6 +212,9 @@ export class Cluster<Machine extends StateMachine> {
       raft = host.running.raft;
       if (raft.commitIndex > 0) coverage.note("hintUsedAfterRestart");
       if (raft.votedFor !== null) coverage.note("voteKeptOverRestart");
+      member.configuredAs = raft.id;
+      if (raft.configuration.voters.length > 0)
+        member.configuration = { index: raft.configurationIndex, configuration: raft.configuration };
       for (const observer of observers) observer.started?.(member.name, raft);
     };
     clock.afterRun = () => {
@@ -192,6 +226,7 @@ export class Cluster<Machine extends StateMachine> {
       if (member.life !== life) return;
       noticeCore();
       if (event.type === "entriesDurable" && event.durableIndex > 0) member.settled = true;
+      if (raft !== null) this.#configured(member, event, raft);
       for (const observer of observers) observer.event?.(member.name, event, raft);
     };
     host.onFailure = (reason) => this.#failed(member, life, reason);
@@ -222,7 +257,46 @@ export class Cluster<Machine extends StateMachine> {
     this.#end(member, true);
     member.platter.wipe();
     member.spoilt = "wiped";
+    member.configuration = null;
+    // Where somebody changes the members, it can be removed and added again.
+    if (this.#options.plan.standby > 0) member.joins = true;
     for (const observer of this.#options.observers) observer.wiped?.(member.name);
+  }
+
+  /** It was removed: its directory is deleted, and the machine stands by with an empty one. */
+  retire(member: Member<Machine>): void {
+    this.#options.told(`${member.name} has left, and stands by with an empty disk`);
+    this.#end(member, true);
+    member.platter.wipe();
+    member.platter.repair();
+    member.joins = true;
+    member.damaged = false;
+    member.freshlyDamaged = false;
+    member.spoilt = null;
+    member.configuration = null;
+    for (const observer of this.#options.observers) observer.wiped?.(member.name);
+    this.startAfter(member, RESTART_MICROS);
+  }
+
+  #configured(member: Member<Machine>, event: NodeEvent, raft: Raft): void {
+    const { coverage, scheduler } = this.#options;
+    if (event.type === "configurationChanged") {
+      member.configuration = raft.configurationAt(event.index);
+      for (const { id } of member.configuration.configuration.members) this.everMembers.add(id);
+    } else if (event.type === "configurationCommitted") {
+      if (event.index > this.committedConfigurationIndex) {
+        this.committedConfigurationIndex = event.index;
+        this.committedConfiguration = raft.configurationAt(event.index).configuration;
+      }
+      if (member.spoilt !== "wiped" || !raft.configuration.members.some(({ id }) => id === raft.id)) return;
+      coverage.note("wipedAddedAgain");
+      member.spoilt = null;
+    } else if (event.type === "removed") {
+      const { life } = member;
+      scheduler.schedule(1, () => {
+        if (member.life === life) this.retire(member);
+      });
+    }
   }
 
   #end(member: Member<Machine>, forGood = false): void {
@@ -256,7 +330,8 @@ export class Cluster<Machine extends StateMachine> {
 
   /** A node says that it can't go on: its process ends, and whoever runs it starts it again. */
   #failed(member: Member<Machine>, life: Life<Machine>, reason: string): void {
-    if (member.life !== life) return;
+    // It was removed; see #configured.
+    if (member.life !== life || life.host.state === "removed") return;
     if (!life.troubled && !member.damaged) this.#options.complain(`${member.name} has failed: ${reason}`);
     life.failed = true;
     this.#options.told(`${member.name} fails: ${reason}`);
@@ -301,7 +376,9 @@ export class Cluster<Machine extends StateMachine> {
     const { plan, witness } = this.#options;
     return {
       id: member.name,
-      cluster: this.members.map(({ name, address }) => ({ name, address })),
+      cluster: this.#founders.map(({ name, address }) => ({ name, address })),
+      address: member.address,
+      join: member.joins,
       directory: member.name,
       stateMachine: () => witness.machineFor(member.name),
       ...plan.options,

@@ -7,7 +7,8 @@ import type { StateMachine } from "../runtime/state-machine.js";
 import type { Cluster, Member, Note } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
 import { damageDisk } from "./damage.js";
-import { Operators } from "./operators.js";
+import type { Operator } from "./operator.js";
+import { Orders } from "./orders.js";
 import type { Incident, Moment } from "./plan.js";
 import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -21,6 +22,10 @@ export interface MisfortuneOptions<Machine extends StateMachine> {
   readonly coverage: Coverage;
   readonly electionMicros: Micros;
   readonly complain: (text: string) => never;
+  /** How many nodes begin as members. */
+  readonly founders: number;
+  /** Changes the members. */
+  readonly operator: Operator<Machine>;
   readonly told: (text: string) => void;
 }
 
@@ -36,11 +41,11 @@ export class Misfortune<Machine extends StateMachine> {
   readonly #cutOff = new Map<string, number>();
   #over = false;
 
-  readonly #operators: Operators<Machine>;
+  readonly #orders: Orders<Machine>;
 
   constructor(options: MisfortuneOptions<Machine>) {
     this.#options = options;
-    this.#operators = new Operators<Machine>(options);
+    this.#orders = new Orders<Machine>(options);
   }
 
   /** Whether an incident keeps this node from a majority, as far as links are concerned. */
@@ -128,6 +133,8 @@ export class Misfortune<Machine extends StateMachine> {
       }
       case "damage":
         return this.#damage(node(incident.node), incident);
+      case "members":
+        return this.#options.operator.strike(incident);
       case "wipe": {
         const member = node(incident.node);
         if (!cluster.settled || !this.#maySpoil(member)) return;
@@ -137,11 +144,11 @@ export class Misfortune<Machine extends StateMachine> {
         return cluster.startAfter(member, incident.down);
       }
       case "transfer":
-        return this.#operators.transfer(node(incident.node), incident.to === null ? null : node(incident.to), incident.timeout);
+        return this.#orders.transfer(node(incident.node), incident.to === null ? null : node(incident.to), incident.timeout);
       case "stepDown":
-        return this.#operators.stepDown(node(incident.node));
+        return this.#orders.stepDown(node(incident.node));
       case "close":
-        return this.#operators.close(node(incident.node), incident.down);
+        return this.#orders.close(node(incident.node), incident.down);
       case "refuse":
         return this.#refuse(node(incident.node), incident.sides, incident.lasts);
     }
@@ -216,6 +223,8 @@ export class Misfortune<Machine extends StateMachine> {
   /** Only a minority of the members may ever be lost for good, and never one before the cluster is founded for good. */
   #maySpoil(member: Member<Machine>): boolean {
     const { members } = this.#options.cluster;
+    // Where the members change, the operator sees to it, by the same plan.
+    if (members.length > this.#options.founders) return true;
     const lost = members.filter((each) => each.spoilt !== null || each.damaged || each === member).length;
     return lost <= Math.floor((members.length - 1) / 2);
   }

@@ -62,6 +62,13 @@ export type Incident = At &
     | { readonly kind: "close"; readonly node: number; readonly down: Micros }
     /** Connections to `node` are refused to those of the other side, while its process lives. */
     | { readonly kind: "refuse"; readonly node: number; readonly sides: readonly number[]; readonly lasts: Micros }
+    | {
+        /** Somebody asks this node for a change of the members; which ones, `choice` decides when the time has come. */
+        readonly kind: "members";
+        readonly node: number;
+        readonly what: "add" | "addLearner" | "remove" | "replace" | "promote" | "demote" | "cancel" | "readdWiped" | "leases";
+        readonly choice: number;
+      }
   );
 
 export type IncidentKind = Incident["kind"];
@@ -97,7 +104,10 @@ export interface PlannedClients {
 
 export interface Plan {
   readonly seed: number;
+  /** The founders. */
   readonly nodes: number;
+  /** More nodes that run, and are no members until somebody adds them. */
+  readonly standby: number;
   readonly options: PlannedOptions;
   readonly weather: NetworkWeather;
   /** How long a sync takes at most. */
@@ -131,6 +141,8 @@ export interface PlanLimits {
    * told.
    */
   readonly clocks?: "within" | "outside";
+  /** Nodes that stand by to become members. Default: drawn, in half of the runs none. */
+  readonly standby?: number;
 }
 
 /** How often each kind is drawn, where a run has it at all. */
@@ -155,9 +167,11 @@ const WEIGHTS: Readonly<Record<IncidentKind, number>> = {
   stepDown: 1,
   close: 2,
   refuse: 2,
+  // Drawn by itself: see withMembership.
+  members: 0,
 };
 
-const KINDS = Object.keys(WEIGHTS) as readonly IncidentKind[];
+const KINDS = (Object.keys(WEIGHTS) as IncidentKind[]).filter((kind) => WEIGHTS[kind] > 0);
 
 export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const random = new SeededRandom(seed, 1);
@@ -168,9 +182,10 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const options = { ...drawOptions(random), leases, clockDriftPerMille: limits.clocks === "outside" ? 10 : 100 };
   const electionMicros = options.electionTimeoutMs * 1000;
   const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
-  return {
+  const plan: Plan = {
     seed,
     nodes,
+    standby: 0,
     options,
     weather: drawWeather(random, electionMicros),
     syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
@@ -183,7 +198,62 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     coreExtra: random.below(1 + nodes),
     outsiders: random.pick(["down", "cut", "paused"] as const) ?? "down",
   };
+  return limits.kinds !== undefined && !limits.kinds.includes("members") ? plan : withMembership(plan, limits);
 }
+
+/** Half of the runs have nodes that stand by, and somebody who changes the members. */
+function withMembership(plan: Plan, limits: PlanLimits): Plan {
+  const random = new SeededRandom(plan.seed, 4);
+  const drawn = random.chance(500) ? random.between(1, 3) : 0;
+  const standby = limits.standby ?? drawn;
+  if (standby === 0) return plan;
+  const total = plan.nodes + standby;
+  const gap = random.pick([300_000, 700_000, 1_500_000]) ?? SECOND;
+  const changes: Incident[] = [];
+  for (let at = random.between(0, 3 * SECOND); at < plan.stormMicros; at += random.between(gap / 4, (gap * 7) / 4))
+    changes.push({
+      at,
+      kind: "members",
+      node: random.below(total),
+      what: random.pick(plan.options.leases ? [...CHANGES, "leases"] : CHANGES) ?? "add",
+      choice: random.nextUint32(),
+    });
+  const more = (values: readonly number[], draw: () => number): readonly number[] => [
+    ...values,
+    ...Array.from({ length: standby }, draw),
+  ];
+  const incidents = plan.incidents.map((incident): Incident => {
+    if (incident.kind === "partition" || incident.kind === "bridge" || incident.kind === "refuse")
+      return { ...incident, sides: more(incident.sides, () => random.below(2)) };
+    if (incident.kind === "blackout")
+      return { ...incident, down: more(incident.down, () => random.between(1, 2000 * plan.options.electionTimeoutMs)) };
+    // What strikes nodes strikes those that stand by too; but never more of them may be lost than was drawn.
+    if ("node" in incident && incident.kind !== "damage" && incident.kind !== "wipe" && random.chance(300))
+      return { ...incident, node: random.below(total) };
+    return incident;
+  });
+  return {
+    ...plan,
+    standby,
+    drift: more(plan.drift, () => (plan.drift.some((drift) => drift !== 0) ? random.between(-50_000, 50_000) : 0)),
+    priorities: more(plan.priorities, () => 1),
+    incidents: [...incidents, ...changes].sort((one, other) => one.at - other.at),
+  };
+}
+
+const CHANGES = [
+  "add",
+  "add",
+  "addLearner",
+  "remove",
+  "replace",
+  "replace",
+  "promote",
+  "promote",
+  "demote",
+  "cancel",
+  "readdWiped",
+] as const;
 
 /** A clock that jumps ahead is outside of every bound on drift: where leases rest on clocks it does not happen. */
 function kindsFor({ kinds = KINDS }: PlanLimits, leases: boolean): readonly IncidentKind[] {
@@ -344,6 +414,8 @@ function drawIncident(
       return { at, kind, node, down };
     case "refuse":
       return { at, kind, node, sides: Array.from({ length: nodes }, () => random.below(2)), lasts };
+    case "members":
+      return null;
   }
 }
 

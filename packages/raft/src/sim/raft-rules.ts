@@ -10,7 +10,7 @@
  * - Nothing goes back: terms never; within a life commitIndex, lastApplied and the durable log below commitIndex; matchIndex
  *   within one leadership and one life of the follower.
  * - Order of indexes: purged ≤ snapshot ≤ applied ≤ commit ≤ last, match < next.
- * - At most one configuration is uncommitted, and its quorums meet those of the one before.
+ * - Every configuration's quorums meet those of the one before it; a leader appends one only when the one before is committed.
  */
 import type { Configuration } from "../core/configuration.js";
 import { majority, quorumValue } from "../core/quorum.js";
@@ -44,6 +44,8 @@ interface Look {
   readonly matchIndex: Map<MemberId, Index>;
   /** What was committed up to here has been compared. */
   checkedUpTo: Index;
+  /** The configuration, as the events tell it: a step may commit by one and end with the next. */
+  inForce: Configuration;
 }
 
 const NO_DIGEST = -1;
@@ -62,6 +64,8 @@ export class RaftRules {
    * because what it had acknowledged may be counted by a leader who can't know yet.
    */
   readonly #nodes = new Map<string, Look>();
+  /** The same, by id: a member that lost its disk and joined again is another one. */
+  readonly #byId = new Map<MemberId, Look>();
 
   constructor(complain: (text: string) => never) {
     this.#complain = complain;
@@ -91,8 +95,10 @@ export class RaftRules {
       leaderTerm: 0,
       matchIndex: new Map(),
       checkedUpTo: 0,
+      inForce: raft.configuration,
     };
     this.#nodes.set(name, look);
+    this.#byId.set(raft.id, look);
     this.#appended(name, raft, raft.logStart.index + 1, raft.lastLogIndex);
     this.#committedUpTo(name, look, raft.commitIndex, raft.currentTerm);
   }
@@ -115,11 +121,12 @@ export class RaftRules {
         look.votedFor = event.candidate;
         break;
       case "commitAdvanced":
-        if (raft.role === "leader" && raft.currentTerm === event.term) this.#leaderCommitted(name, raft, event.commitIndex);
+        if (raft.role === "leader" && raft.currentTerm === event.term)
+          this.#leaderCommitted(name, raft, look.inForce, event.commitIndex);
         this.#committedUpTo(name, look, event.commitIndex, event.term);
         break;
       case "configurationChanged":
-        this.#configurationChanged(name, raft);
+        this.#configurationChanged(name, look, event.index);
         break;
       case "durableRegressed":
         return this.#complain(
@@ -217,11 +224,10 @@ export class RaftRules {
     }
   }
 
-  #leaderCommitted(name: string, raft: Raft, index: Index): void {
+  #leaderCommitted(name: string, raft: Raft, configuration: Configuration, index: Index): void {
     const term = raft.termAt(index);
     if (term !== null && term !== raft.currentTerm)
       this.#complain(`${name} leads in term ${raft.currentTerm} and committed index ${index} of term ${term} by counting`);
-    const { configuration } = raft;
     const durable = quorumValue(configuration, (id) => this.#durableAt(id, index, term) ?? 0);
     if (durable < index)
       this.#complain(
@@ -231,8 +237,8 @@ export class RaftRules {
 
   /** `index` if that entry is durable on the member's disk, as far as it has said so; otherwise null. */
   #durableAt(id: MemberId, index: Index, term: Term | null): Index | null {
-    const raft = this.#nodes.get(memberName(id))?.raft;
-    if (raft === undefined || raft.id !== id) return null;
+    const raft = this.#byId.get(id)?.raft;
+    if (raft === undefined) return null;
     if (index <= raft.snapshot.lastIncludedIndex) return index;
     return raft.durableIndex >= index && raft.termAt(index) === term ? index : null;
   }
@@ -261,11 +267,19 @@ export class RaftRules {
     }
   }
 
-  #configurationChanged(name: string, raft: Raft): void {
-    const now = raft.configuration;
-    const committed = raft.configurationAt(raft.commitIndex).configuration;
-    if (now !== committed && !quorumsMeet(committed, now))
-      this.#complain(`${name} uses a configuration whose quorums need not meet those of the committed one`);
+  #configurationChanged(name: string, look: Look, index: Index): void {
+    const { raft, matchIndex } = look;
+    const now = raft.configurationAt(index);
+    if (now.index !== index) return;
+    look.inForce = now.configuration;
+    // Whoever has left begins anew if it comes back.
+    for (const id of matchIndex.keys()) if (!now.configuration.members.some((member) => member.id === id)) matchIndex.delete(id);
+    if (index <= raft.logStart.index) return;
+    const before = raft.configurationAt(index - 1);
+    if (before.configuration.voters.length > 0 && !quorumsMeet(before.configuration, now.configuration))
+      this.#complain(`${name} has a configuration at ${index} whose quorums need not meet those of the one before it`);
+    if (raft.role === "leader" && raft.termAt(index) === raft.currentTerm && before.index > raft.commitIndex)
+      this.#complain(`${name} has appended a configuration at ${index} while the one at ${before.index} is not committed`);
   }
 }
 

@@ -16,6 +16,7 @@ interface NodeMemory {
   sending: boolean;
   /** It campaigns because its leader told it to. */
   told: boolean;
+  configurationIndex: Index;
 }
 
 export interface SituationsOptions<Machine extends StateMachine> {
@@ -35,7 +36,15 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
   const memoryOf = (name: string): NodeMemory => {
     let memory = memories.get(name);
     if (memory === undefined) {
-      memory = { refusals: new Map(), durableIndex: 0, commitIndex: 0, votedInSilence: false, sending: false, told: false };
+      memory = {
+        refusals: new Map(),
+        durableIndex: 0,
+        commitIndex: 0,
+        votedInSilence: false,
+        sending: false,
+        told: false,
+        configurationIndex: 0,
+      };
       memories.set(name, memory);
     }
     return memory;
@@ -54,6 +63,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
     if (event.reason.includes("no space")) coverage.note("noSpaceLeader");
     if (event.reason.includes("the disk has not")) coverage.note("slowDiskLeader");
     if (event.reason.includes("was paused")) coverage.note("pausedLeader");
+    if (event.reason.includes("no voter any more")) coverage.note("leaderLeft");
   }
 
   /** What is about leaders that hand over, seem gone, or hold leases. */
@@ -132,6 +142,34 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
     }
   }
 
+  function membersChange(memory: NodeMemory, event: NodeEvent, raft: Raft | null): void {
+    switch (event.type) {
+      case "configurationChanged":
+        if (event.votersOutgoing.length > 0) coverage.note("configurationJoint");
+        if (event.index < memory.configurationIndex) coverage.note("configurationTruncated");
+        if (raft !== null && raft.role === "leader" && event.index > memory.configurationIndex) {
+          const before = raft.termAt(memory.configurationIndex);
+          if (before !== null && before < raft.currentTerm && raft.configurationAt(event.index - 1).configuration.staged !== null)
+            coverage.note("changeCarriedOn");
+          if (before !== null && before < raft.currentTerm && event.votersOutgoing.length === 0 && memory.configurationIndex > 0)
+            coverage.note("changeCarriedOn");
+        }
+        memory.configurationIndex = event.index;
+        break;
+      case "removed":
+        coverage.note("removedTold");
+        break;
+      case "catchUpRound":
+        if (event.done) coverage.note(event.round > 1 ? "caughtUpLate" : "caughtUp");
+        break;
+      case "farewellEnded":
+        if (!event.told) coverage.note("farewellGivenUp");
+        break;
+      default:
+        break;
+    }
+  }
+
   return {
     event(name, event, raft) {
       const memory = memoryOf(name);
@@ -145,6 +183,8 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
           break;
         case "voteCast":
           memory.votedInSilence = true;
+          if (raft !== null && !raft.configuration.members.some(({ id }) => id === event.candidate))
+            coverage.note("votedForStranger");
           break;
         case "voteRefused":
           if (event.preVote && event.reason === "leaderAlive") coverage.note("preVoteRefusedLeaderAlive");
@@ -172,6 +212,13 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
           break;
         case "snapshotInstalled":
           coverage.note(event.keptSuffix ? "snapshotKeptSuffix" : "snapshotInstalled");
+          break;
+        case "configurationChanged":
+        case "memberRemoved":
+        case "removed":
+        case "catchUpRound":
+        case "farewellEnded":
+          membersChange(memory, event, raft);
           break;
         case "loopLate":
           coverage.note("loopLate");

@@ -10,13 +10,17 @@
  * workload has one (docs/invariants.md).
  */
 import { checkHistory, explain } from "../check/index.js";
-import type { Micros } from "../core/types.js";
+import type { Configuration } from "../core/configuration.js";
+import { isJoint, quorumValue } from "../core/quorum.js";
+import type { MemberId, Micros } from "../core/types.js";
+import { isPlaceholder } from "../runtime/membership.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
 import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
 import { Coverage, type Situation } from "./coverage.js";
 import { EventHash } from "./event-hash.js";
 import { Misfortune } from "./misfortune.js";
+import { Operator } from "./operator.js";
 import type { Plan } from "./plan.js";
 import { PromiseLedger } from "./promises.js";
 import { RaftRules } from "./raft-rules.js";
@@ -160,7 +164,16 @@ export class World<Machine extends StateMachine, State> {
       complain,
       contacts: () => this.#contacts(),
     });
+    const operator = new Operator<Machine>({
+      plan,
+      cluster: this.#cluster,
+      coverage: this.#coverage,
+      isCutOff: (name) => this.#misfortune.isCutOff(name),
+      told: this.#told,
+    });
     this.#misfortune = new Misfortune<Machine>({
+      founders: plan.nodes,
+      operator,
       cluster: this.#cluster,
       network: this.#network,
       scheduler: this.#scheduler,
@@ -217,12 +230,10 @@ export class World<Machine extends StateMachine, State> {
     this.#clients.pause();
     this.#misfortune.end();
     this.#network.setWeather(FAIR_WEATHER);
-    const least = Math.floor(members.length / 2) + 1;
     // Whose disk was damaged since it last started may be about to find out.
     const sound = whole.filter(({ freshlyDamaged }) => !freshlyDamaged);
     // A cluster is founded by all of its members together: until then all are needed.
-    const size = this.#cluster.settled ? Math.min(sound.length, least + this.#plan.coreExtra) : members.length;
-    const core = this.#shuffled(sound).slice(0, Math.max(least, size));
+    const core = this.#cluster.settled ? this.#chooseCore(sound) : members;
     const outsiders = whole.filter((member) => !core.includes(member));
     this.#told(`calm; healed: ${core.map(({ name }) => name).join(", ")}; the others are ${this.#plan.outsiders}`);
     const restore = outsiders.map((member) => this.#exclude(member));
@@ -238,8 +249,26 @@ export class World<Machine extends StateMachine, State> {
     this.#core = null;
     for (const back of restore) back();
     for (const member of whole) this.#cluster.startAfter(member, SECOND / 10);
-    this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole));
+    this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole, true));
     this.#compareStates();
+  }
+
+  /** A random set that is a quorum of every configuration that may be in force, not much larger than it must be. */
+  #chooseCore(sound: readonly Member<Machine>[]): readonly Member<Machine>[] {
+    const configurations = this.#cluster.configurationsInForce;
+    const suffices = (members: readonly Member<Machine>[]): boolean => {
+      const has = (id: MemberId): number => (members.some(({ configuredAs }) => configuredAs === id) ? 1 : 0);
+      return configurations.every((configuration) => quorumValue(configuration, has) === 1);
+    };
+    let core = this.#shuffled(sound);
+    let extra = this.#plan.coreExtra;
+    for (const member of [...core]) {
+      const smaller = core.filter((each) => each !== member);
+      if (!suffices(smaller)) continue;
+      if (extra > 0) extra -= 1;
+      else core = smaller;
+    }
+    return core;
   }
 
   /** Everything loses its power once more: what was promised must be on the disks. */
@@ -249,7 +278,7 @@ export class World<Machine extends StateMachine, State> {
       this.#cluster.losePower(member, this.#chance);
       this.#cluster.startAfter(member, this.#chance.between(1, SECOND));
     }
-    this.#owe("equal states after the last loss of power", () => this.#agree(this.#cluster.whole));
+    this.#owe("equal states after the last loss of power", () => this.#agree(this.#cluster.whole, true));
     this.#compareStates();
   }
 
@@ -291,24 +320,44 @@ export class World<Machine extends StateMachine, State> {
 
   // ---- What is owed ----
 
-  /** All of them up, one leads, and all have applied all of the same log. */
-  #agree(members: readonly Member<Machine>[]): boolean {
-    const rafts = members.map((member) => (member.life?.opened === true ? this.#cluster.raftOf(member) : null));
-    const [first] = rafts;
-    if (first === null || first === undefined) return false;
-    const last = first.lastLogIndex;
-    let leaders = 0;
-    for (const [at, raft] of rafts.entries()) {
+  /**
+   * All of them that are members by the leader's configuration are up, one leads, and all have applied all of the same log; no
+   * configuration is joint, and with everybody there no change of the members waits.
+   */
+  #agree(members: readonly Member<Machine>[], everybody = false): boolean {
+    const leader = members
+      .map((member) => (member.life?.opened === true && !member.life.clock.isPaused ? this.#cluster.raftOf(member) : null))
+      .find((raft) => raft?.role === "leader");
+    if (leader === undefined || leader === null) return false;
+    const { configuration, lastLogIndex: last } = leader;
+    if (isJoint(configuration) || (everybody && this.#waitsFor(configuration, members))) return false;
+    for (const member of this.#membersOf(configuration, members)) {
+      const raft = member.life?.opened === true ? this.#cluster.raftOf(member) : null;
       if (raft === null || raft.lastLogIndex !== last || raft.commitIndex !== last || raft.lastApplied !== last) return false;
-      if (raft.currentTerm !== first.currentTerm || raft.leaderId === null || raft.leaderId !== first.leaderId) return false;
-      if (members[at]?.life?.clock.isPaused === true) return false;
-      if (raft.role === "leader") leaders += 1;
+      if (raft.currentTerm !== leader.currentTerm || raft.leaderId !== leader.id) return false;
+      if (member.life?.clock.isPaused === true) return false;
     }
-    return leaders === 1;
+    return true;
+  }
+
+  /** A change waits for new voters, and all of them are there. */
+  #waitsFor({ staged, members: records }: Configuration, members: readonly Member<Machine>[]): boolean {
+    if (staged === null) return false;
+    return staged.promote.every((id) => {
+      const record = records.find((each) => each.id === id);
+      return members.some(
+        ({ address, configuredAs }) => address === record?.address && (isPlaceholder(id) || id === configuredAs),
+      );
+    });
+  }
+
+  #membersOf(configuration: Configuration, members: readonly Member<Machine>[]): readonly Member<Machine>[] {
+    return members.filter(({ name }) => configuration.members.some((member) => member.name === name));
   }
 
   #compareStates(): void {
-    for (const member of this.#cluster.whole) {
+    const leader = this.#cluster.whole.map((member) => this.#cluster.raftOf(member)).find((raft) => raft?.role === "leader");
+    for (const member of leader == null ? [] : this.#membersOf(leader.configuration, this.#cluster.whole)) {
       const machine = member.life?.host.running?.host.machine;
       if (machine === undefined) this.#fail(`${member.name} is down in the calm`);
       if (machine.place !== this.#witness.order.length)
@@ -365,6 +414,7 @@ export class World<Machine extends StateMachine, State> {
     const contacts: Contact<Machine>[] = [];
     for (const { name, life, spoilt } of this.#core ?? this.#cluster.members) {
       if (life === null || !life.opened || life.failed || spoilt !== null) continue;
+      if (life.host.state === "joining" || life.host.state === "removed") continue;
       contacts.push({ name, host: life.host, isPaused: () => life.clock.isPaused });
     }
     return contacts;

@@ -68,6 +68,10 @@ export function formatMessage(message: Message): string {
       return `${head} id=${message.requestId} [${message.commands.map((each) => `"${text(each)}"`).join(", ")}]`;
     case "ProposeResponse":
       return `${head} id=${message.requestId} ${message.refusal ?? `${message.firstIndex}/${message.entryTerm}`}`;
+    case "ChangeRequest":
+      return `${head} id=${message.requestId} ${message.change.kind}`;
+    case "ChangeResponse":
+      return `${head} id=${message.requestId} ${message.refusal ?? `${message.index}/${message.entryTerm}`}`;
     case "TimeoutNow":
       return head;
     case "TransferRequest":
@@ -109,6 +113,14 @@ export function formatEvent(event: RaftEvent): string {
       return `${event.peer}: ${event.state} next=${event.nextIndex}`;
     case "configurationChanged":
       return `configuration ${event.index}: voters ${list(event.voters)} outgoing ${list(event.votersOutgoing)} learners ${list(event.learners)}`;
+    case "configurationCommitted":
+      return `configuration ${event.index} is committed`;
+    case "memberRemoved":
+      return `is no member any more (configuration ${event.index})`;
+    case "catchUpRound":
+      return `${event.peer} reached ${event.target} in round ${event.round}, after ${event.tookMicros / 1000} ms${event.done ? ": close enough" : ""}`;
+    case "farewellEnded":
+      return `sends no more to ${event.peer}, which ${event.told ? "knows that it left" : "could not be told"}`;
     case "readConfirmed":
       return `read ${event.id} confirmed at ${event.readIndex}${event.lease ? " by the lease" : ""}`;
     case "leaseRefused":

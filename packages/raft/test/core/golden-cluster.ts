@@ -9,7 +9,10 @@ import {
   type HardState,
   type LogPosition,
   type MemberId,
+  type MemberRecord,
+  type MembershipChange,
   type Message,
+  NO_CONFIGURATION,
   type PersistBatch,
   Raft,
   type RaftOptions,
@@ -56,6 +59,7 @@ export function configurationOf(
     learners: [...learners].sort(),
     members: ids.map((id) => ({ id, name: id, address: `${id}:1` })),
     leases,
+    staged: null,
   };
 }
 
@@ -164,6 +168,25 @@ export class GoldenCluster {
         );
       case "lease":
         return this.#say(`${first}: ${leaseText(this.#node(first).raft.leaseUntil)}`);
+      case "join":
+        // A member with an empty directory, which nobody has told anything.
+        return this.#createNode(first, named, NO_CONFIGURATION);
+      case "change":
+        return this.#change(first, this.#membersChange(named), named);
+      case "cancel":
+        return this.#change(first, { kind: "cancel" }, named);
+      case "identify":
+        return this.#change(
+          first,
+          { kind: "identify", from: plain[1] ?? "", to: plain[2] ?? "", name: (plain[2] ?? "").split("#")[0] ?? "" },
+          named,
+        );
+      case "readdress":
+        return this.#change(first, { kind: "readdress", id: plain[1] ?? "", address: plain[2] ?? "" }, named);
+      case "leases":
+        return this.#change(first, { kind: "leases", on: plain[1] === "on" }, named);
+      case "configuration":
+        return this.#configurationOf(first);
       case "deliver":
         return this.#deliver(plain);
       case "drop":
@@ -239,15 +262,14 @@ export class GoldenCluster {
   }
 
   /** `log=1,1,4` gives the terms of its entries; `vote`, `term`, `commit` its hard state; `snapshot=5/2` what is compacted. */
-  #createNode(id: MemberId, named: Map<string, string>): void {
+  #createNode(id: MemberId, named: Map<string, string>, known: Configuration = this.#configuration): void {
     const [snapshotIndex = 0, snapshotTerm = 0] = (named.get("snapshot") ?? "0/0").split("/").map(Number);
     const terms = (named.get("log") ?? "")
       .split(",")
       .filter((term) => term !== "")
       .map(Number);
     const voters = named.get("conf-voters")?.split(",");
-    const configuration =
-      voters === undefined ? this.#configuration : configurationOf(voters, named.get("conf-learners")?.split(",") ?? []);
+    const configuration = voters === undefined ? known : configurationOf(voters, named.get("conf-learners")?.split(",") ?? []);
     const entries = terms.map(
       (term, place): Entry => ({
         index: snapshotIndex + place + 1,
@@ -438,6 +460,44 @@ export class GoldenCluster {
     if (node.batches.length === 0) return this.#say(`${id}: nothing to persist`);
     this.#complete(node, which === "all" ? node.batches.length : Number(which));
     this.#after(id);
+  }
+
+  // ---- Membership ----
+
+  #membersChange(named: Map<string, string>): MembershipChange {
+    const ids = (name: string): string[] => named.get(name)?.split(",") ?? [];
+    const records = (name: string): MemberRecord[] =>
+      ids(name).map((id) => ({ id, name: id.split("#")[0] ?? id, address: `${id}:1` }));
+    return {
+      kind: "members",
+      add: records("add"),
+      addLearners: records("learners"),
+      promote: ids("promote"),
+      demote: ids("demote"),
+      remove: ids("remove"),
+    };
+  }
+
+  #change(id: MemberId, change: MembershipChange, named: Map<string, string>): void {
+    const expected = named.get("expect");
+    this.#input(id, (node) => {
+      const outcome = node.raft.changeMembership(node.now, change, expected === undefined ? null : Number(expected));
+      this.#say(
+        "refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: changes at ${outcome.index}/${outcome.term}`,
+      );
+    });
+  }
+
+  #configurationOf(id: MemberId): void {
+    const { configuration, configurationIndex } = this.#node(id).raft;
+    const { voters, votersOutgoing, learners, members, leases, staged } = configuration;
+    const list = (ids: readonly string[]): string => ids.join(",") || "-";
+    this.#say(
+      `${id}: configuration ${configurationIndex}: voters ${list(voters)} outgoing ${list(votersOutgoing)} learners ${list(learners)} leases ${leases ? "on" : "off"}`,
+    );
+    for (const { id: member, address } of members) this.#say(`  ${member} at ${address}`);
+    if (staged !== null)
+      this.#say(`  staged: promote ${list(staged.promote)} remove ${list(staged.remove)} demote ${list(staged.demote)}`);
   }
 
   #selected(plain: string[]): (each: InFlight) => boolean {

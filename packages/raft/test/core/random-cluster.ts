@@ -8,8 +8,10 @@ import {
   type HardState,
   type LogPosition,
   type MemberId,
+  type MembershipChange,
   type Message,
   majority,
+  NO_CONFIGURATION,
   type PersistBatch,
   Raft,
   type SnapshotMetadata,
@@ -47,6 +49,8 @@ interface Node {
   readonly votes: Map<number, MemberId>;
   /** The snapshot being received. */
   incoming: SnapshotMetadata | null;
+  /** The configuration, as the events tell it: a turn may commit by one and end with the next. */
+  inForce: InForce;
 }
 
 export interface Counters {
@@ -60,6 +64,10 @@ export interface Counters {
   leaseReads: number;
   /** Members that campaigned because their leader told them to. */
   transfers: number;
+  /** Configurations that a leader appended for a change that was asked for, and ones that were committed. */
+  changes: number;
+  configurationsCommitted: number;
+  configurationsTruncated: number;
   steps: number;
 }
 
@@ -74,6 +82,18 @@ export interface RandomClusterOptions {
   readonly mostlyUp?: boolean;
   /** What a node can't propose itself it hands to the leader. */
   readonly forwards?: boolean;
+  /** Members come and go; three more nodes than the first configuration has stand by. */
+  readonly membership?: boolean;
+}
+
+interface InForce {
+  readonly index: number;
+  readonly voters: readonly MemberId[];
+  readonly votersOutgoing: readonly MemberId[];
+}
+
+function inForce({ configuration, configurationIndex }: Raft): InForce {
+  return { index: configurationIndex, voters: configuration.voters, votersOutgoing: configuration.votersOutgoing };
 }
 
 const fingerprint = (entry: Entry): string => `${entry.term}:${entry.type}:${[...entry.data].join(".")}`;
@@ -88,6 +108,9 @@ export class RandomCluster {
     readsConfirmed: 0,
     leaseReads: 0,
     transfers: 0,
+    changes: 0,
+    configurationsCommitted: 0,
+    configurationsTruncated: 0,
     steps: 0,
   };
   readonly #random: () => number;
@@ -111,6 +134,7 @@ export class RandomCluster {
   readonly #forwards: boolean;
   readonly #partitions: boolean;
   readonly #mostlyUp: boolean;
+  readonly #membership: boolean;
   /** Those on one side; nothing passes between them and the others. */
   #apart: ReadonlySet<MemberId> = new Set();
 
@@ -120,6 +144,7 @@ export class RandomCluster {
     this.#forwards = options.forwards ?? false;
     this.#partitions = options.partitions ?? false;
     this.#mostlyUp = options.mostlyUp ?? false;
+    this.#membership = options.membership ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -127,23 +152,27 @@ export class RandomCluster {
     const learners = this.#size > 3 && this.#below(2) === 0 ? ids.splice(-1) : [];
     const outgoing = ids.length > 3 && this.#below(3) === 0 ? ids.slice(0, 3) : [];
     const configuration = configurationOf(ids, learners, outgoing, seed % 2 === 0);
-    for (const id of [...ids, ...learners]) {
-      const snapshot = { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration, configurationIndex: 0 };
+    const standby = this.#membership ? ["f", "g", "h"] : [];
+    for (const id of [...ids, ...learners, ...standby]) {
+      const known = standby.includes(id) ? NO_CONFIGURATION : configuration;
+      const snapshot = { lastIncludedIndex: 0, lastIncludedTerm: 0, configuration: known, configurationIndex: 0 };
       const disk: Disk = {
         hardState: { currentTerm: 0, votedFor: null, commitIndex: 0 },
         snapshot,
         logStart: { index: 0, term: 0 },
         entries: [],
       };
+      const raft = this.#start(id, disk);
       this.#nodes.push({
         id,
         disk,
-        raft: this.#start(id, disk),
+        raft,
         batches: [],
         down: false,
         applied: new Map(),
         votes: new Map(),
         incoming: null,
+        inForce: inForce(raft),
       });
     }
   }
@@ -202,8 +231,35 @@ export class RandomCluster {
     else if (roll < 955) this.#read(node);
     else if (roll < 975) this.#crashOrRestart(node);
     else if (roll < 990) this.#snapshot(node);
-    else if (roll < 995) this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else if (roll < 993) this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else if (this.#membership && roll < 998) this.#changeMembership();
     else this.#transfer(node);
+  }
+
+  /** Somebody asks a node that leads, or thinks that it does. */
+  #changeMembership(): void {
+    const leader = this.#pick(this.#nodes.filter((node) => !node.down && node.raft.role === "leader"));
+    if (leader === undefined) return;
+    const { members, voters, learners, staged } = leader.raft.configuration;
+    const some = <T>(from: readonly T[]): T[] => from.filter(() => this.#below(3) === 0);
+    const absent = this.#nodes.map(({ id }) => id).filter((id) => !members.some((member) => member.id === id));
+    const records = some(absent).map((id) => ({ id, name: id, address: `${id}:1` }));
+    const remove = some(members.map(({ id }) => id));
+    const left = (from: readonly MemberId[]): MemberId[] => some(from).filter((id) => !remove.includes(id));
+    const change: MembershipChange =
+      staged !== null && this.#below(3) === 0
+        ? { kind: "cancel" }
+        : {
+            kind: "members",
+            add: records.slice(0, 2),
+            addLearners: records.slice(2),
+            promote: left(learners),
+            demote: left(voters),
+            remove,
+          };
+    this.#input(leader, () => {
+      if (!("refusal" in leader.raft.changeMembership(this.#now, change))) this.counters.changes += 1;
+    });
   }
 
   #pass(micros: number): void {
@@ -261,6 +317,7 @@ export class RandomCluster {
       node.batches = [];
       node.incoming = null;
       node.raft = this.#start(node.id, node.disk);
+      node.inForce = inForce(node.raft);
       this.#after(node);
     } else if (!this.#mostlyUp || this.#below(8) === 0) {
       this.counters.crashes += 1;
@@ -277,6 +334,8 @@ export class RandomCluster {
     if (node.down || node.raft.lastApplied <= node.raft.snapshot.lastIncludedIndex) return;
     const index = node.raft.lastApplied;
     const { configuration, index: configurationIndex } = node.raft.configurationAt(index);
+    // It was not told yet who the members are there.
+    if (configuration.voters.length === 0) return;
     const metadata = {
       lastIncludedIndex: index,
       lastIncludedTerm: node.raft.termAt(index) ?? 0,
@@ -315,6 +374,9 @@ export class RandomCluster {
         if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
         if (event.type === "logTruncated") this.counters.truncations += 1;
         if (event.type === "roleChanged" && event.reason.includes("hands over")) this.counters.transfers += 1;
+        if (event.type === "configurationCommitted") this.counters.configurationsCommitted += 1;
+        if (event.type === "configurationChanged" && event.index < node.inForce.index) this.counters.configurationsTruncated += 1;
+        if (event.type === "configurationChanged") node.inForce = event;
         if (event.type === "commitAdvanced") this.#noteCommit(node, event.term);
       }
       if (output.persist !== null) node.batches.push(output.persist);
@@ -411,7 +473,7 @@ export class RandomCluster {
   /** A leader that moves its commit index: the entries are durable on a quorum, at this moment. */
   #noteCommit(node: Node, committedIn: number): void {
     if (node.raft.role === "leader") {
-      const { voters, votersOutgoing } = node.raft.configuration;
+      const { voters, votersOutgoing } = node.inForce;
       const index = node.raft.commitIndex;
       const term = node.raft.termAt(index);
       for (const group of [voters, votersOutgoing]) {
@@ -518,7 +580,10 @@ export class RandomCluster {
         if (leader.raft.commitIndex === leader.raft.lastLogIndex) this.#propose(leader);
         continue;
       }
-      if (this.#nodes.every((node) => node.raft.lastApplied === leader.raft.lastApplied)) return;
+      const { configuration } = leader.raft;
+      if (configuration.votersOutgoing.length > 0 || configuration.staged !== null) continue;
+      const members = this.#nodes.filter(({ id }) => configuration.members.some((member) => member.id === id));
+      if (members.every((node) => node.raft.lastApplied === leader.raft.lastApplied)) return;
     }
     this.#fail(
       `no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}`).join("; ")}`,

@@ -17,7 +17,7 @@ const DEADLINE_MS = 20_000;
 export const CLUSTER = new Uint8Array(16).fill(1);
 
 export function helloOf(name: string, boot = 1, clusterId = CLUSTER): Hello {
-  return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot, founders: [] };
+  return { clusterId, name, address: `${name}:1`, incarnation: BigInt(name.charCodeAt(0)), boot, founders: [] };
 }
 
 export interface Received {

@@ -235,7 +235,7 @@ export class NodeBench {
 
   #hello(name: string): Hello {
     const { clusterId } = this.host.hello();
-    return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [] };
+    return { clusterId, name, address: `${name}:1`, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [] };
   }
 
   /** A peer says something; the node has not had its turn when this returns. */

@@ -83,8 +83,8 @@ describe("leadership", () => {
     expect(transfer(nodes, leader, one, -1).error).toMatchObject({ code: "invalidArgument" });
     nodes.node(one).clock.pause();
     submitTransfer(nodes.node(leader).host, one, 5000, () => undefined);
-    expect(transfer(nodes, leader, two).error).toMatchObject({ code: "transferInProgress" });
-    expect(transfer(nodes, two, two).error).toMatchObject({ code: "transferInProgress" });
+    expect(transfer(nodes, leader, two).error).toMatchObject({ code: "transferring" });
+    expect(transfer(nodes, two, two).error).toMatchObject({ code: "transferring" });
     nodes.node(leader).host.close(() => undefined);
     expect(transfer(nodes, leader, two).error).toMatchObject({ code: "closed" });
   });

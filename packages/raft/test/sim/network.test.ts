@@ -28,7 +28,7 @@ class Pair {
     const clock = new VirtualClock(this.scheduler);
     const transport = this.network.attach(`${name}:1`, clock);
     const side: Side = { transport, clock, received: [], news: [] };
-    const hello: Hello = { clusterId: new Uint8Array(16), name, incarnation: 1n, boot: 1, founders: [] };
+    const hello: Hello = { clusterId: new Uint8Array(16), name, address: `${name}:1`, incarnation: 1n, boot: 1, founders: [] };
     const handler: TransportHandler = {
       listening: () => side.news.push("listening"),
       hello: () => hello,

@@ -37,6 +37,7 @@ const REFUSED = 3;
 const CHANNELS: readonly Channel[] = ["main", "bulk"];
 const CLUSTER_ID_BYTES = 16;
 const MAX_NAME_BYTES = 64;
+const MAX_ADDRESS_BYTES = 256;
 const MAX_FOUNDERS = 15;
 
 /** The envelope of a handshake, whole and with a checksum that fits; the body is not understood yet. */
@@ -107,6 +108,7 @@ function writeHello(writer: ByteWriter, hello: Hello): void {
     throw new RangeError(`hello: ${hello.founders.length} founders, at most ${MAX_FOUNDERS} are possible`);
   writer.raw(hello.clusterId);
   writeName(writer, hello.name);
+  writeAddress(writer, hello.address);
   writer.big64(hello.incarnation);
   writer.u64(hello.boot);
   writer.u8(hello.founders.length);
@@ -114,6 +116,12 @@ function writeHello(writer: ByteWriter, hello: Hello): void {
     writeName(writer, name);
     writer.big64(incarnation);
   }
+}
+
+function writeAddress(writer: ByteWriter, address: string): void {
+  if (encodeUtf8(address) === null || address.length > MAX_ADDRESS_BYTES)
+    throw new RangeError(`hello: an address of ${address.length} letters; it must have at most ${MAX_ADDRESS_BYTES}`);
+  writer.text(address);
 }
 
 function writeName(writer: ByteWriter, name: string): void {
@@ -248,6 +256,7 @@ export function decodeAnswer(envelope: Envelope, ours: VersionRange = PROTOCOL_V
 function readHello(reader: ByteReader): Hello {
   const clusterId = reader.raw(CLUSTER_ID_BYTES).slice();
   const name = readName(reader);
+  const address = reader.text(MAX_ADDRESS_BYTES);
   const incarnation = reader.big64();
   const boot = reader.u64();
   const count = reader.u8();
@@ -259,7 +268,7 @@ function readHello(reader: ByteReader): Hello {
     if (before !== undefined && before.name >= founder.name) throw new DecodeError("lists founders out of order");
     founders.push(founder);
   }
-  return { clusterId, name, incarnation, boot, founders };
+  return { clusterId, name, address, incarnation, boot, founders };
 }
 
 function readName(reader: ByteReader): string {

@@ -1,2 +1,10 @@
 /** The wire between peers: frames (frame.ts), the handshake (handshake.ts), and what is said after it (payload.ts). */
-export { decodePayload, encodeFoundingNotice, encodeMessage, encodePeerLog, type Payload, type PeerLog } from "./payload.js";
+export {
+  decodePayload,
+  encodeFoundingNotice,
+  encodeMessage,
+  encodeNotAMember,
+  encodePeerLog,
+  type Payload,
+  type PeerLog,
+} from "./payload.js";

@@ -1,14 +1,16 @@
 /**
- * What peers say once they have shaken hands: the core's messages, and two notes of the runtime (how far my log goes; who
- * founded this cluster with me). Fields are fixed in place and size, little endian; the page docs/wire-format.md is the
+ * What peers say once they have shaken hands: the core's messages, and three notes of the runtime (how far my log goes; who
+ * founded this cluster with me; that you are no member any more). Fields are fixed in place and size, little endian; the page docs/wire-format.md is the
  * same layout in words. The protocol's version is settled in the handshake, so a payload carries none.
  *
  * Layout: kind u8, group u32, then by kind; a message of the protocol goes on with its term u64.
  */
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
+import type { MembershipRefusal } from "../../core/membership-change.js";
 import type { AppendEntries, Message, MessageType, ProposeResponse, TransferResponse } from "../../core/message.js";
 import type { Entry, EntryType, Index, Term } from "../../core/types.js";
 import type { FounderRecord, FoundingNotice } from "../founding.js";
+import { readChange, writeChange } from "./change.js";
 
 /** The first thing said for each group on a new connection: how far the sender's durable log goes. */
 export interface PeerLog {
@@ -24,6 +26,7 @@ export type Payload =
   | { readonly ok: true; readonly kind: "message"; readonly group: number; readonly message: Message }
   | { readonly ok: true; readonly kind: "peerLog"; readonly group: number; readonly peerLog: PeerLog }
   | { readonly ok: true; readonly kind: "founding"; readonly notice: FoundingNotice }
+  | { readonly ok: true; readonly kind: "notAMember"; readonly group: number; readonly configurationIndex: Index }
   | { readonly ok: false; readonly reason: string };
 
 /** Numbers on the wire; never given to another kind. */
@@ -43,11 +46,14 @@ const KINDS = {
   ProposeRequest: 13,
   ProposeResponse: 14,
   TimeoutNow: 15,
+  ChangeRequest: 16,
+  ChangeResponse: 17,
   TransferRequest: 20,
   TransferResponse: 21,
 } as const satisfies Record<MessageType, number>;
 const PEER_LOG = 64;
 const FOUNDING = 65;
+const NOT_A_MEMBER = 66;
 
 const TYPE_OF_KIND = new Map<number, MessageType>(
   (Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]),
@@ -64,6 +70,20 @@ const TRANSFER_REFUSALS: readonly TransferResponse["refusal"][] = [
   "notVoter",
   "self",
   "noTarget",
+];
+const CHANGE_REFUSALS: readonly (MembershipRefusal | null)[] = [
+  null,
+  "notLeader",
+  "termNotCommitted",
+  "changePending",
+  "transferring",
+  "configurationMoved",
+  "unknownMember",
+  "alreadyMember",
+  "memberTwice",
+  "noVoterLeft",
+  "tooManyMembers",
+  "nothingToDo",
 ];
 const STATUSES = ["continue", "installed", "rejected"] as const;
 
@@ -179,6 +199,18 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.u64(message.requestId);
       writer.u8(TRANSFER_REFUSALS.indexOf(message.refusal));
       return;
+    case "ChangeRequest":
+      writer.u64(message.requestId);
+      writer.u8(message.expectedIndex === null ? 0 : 1);
+      writer.u64(message.expectedIndex ?? 0);
+      writeChange(writer, message.change);
+      return;
+    case "ChangeResponse":
+      writer.u64(message.requestId);
+      writer.u64(message.index);
+      writer.u64(message.entryTerm);
+      writer.u8(CHANGE_REFUSALS.indexOf(message.refusal));
+      return;
   }
 }
 
@@ -204,6 +236,15 @@ export function encodePeerLog(group: number, peerLog: PeerLog): Uint8Array {
   writer.u64(peerLog.lastTerm);
   writer.u8(peerLog.recovering ? 1 : 0);
   writer.u8(peerLog.priority);
+  return writer.finish();
+}
+
+/** "By the committed configuration at this index you are no member": to somebody who is connected all the same. */
+export function encodeNotAMember(group: number, configurationIndex: Index): Uint8Array {
+  const writer = new ByteWriter(16);
+  writer.u8(NOT_A_MEMBER);
+  writer.u32(group);
+  writer.u64(configurationIndex);
   return writer.finish();
 }
 
@@ -245,6 +286,7 @@ function readPayload(reader: ByteReader, kind: number, group: number): Payload {
       peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag(), priority: reader.u8() },
     };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
+  if (kind === NOT_A_MEMBER) return { ok: true, kind: "notAMember", group, configurationIndex: reader.u64() };
   const type = TYPE_OF_KIND.get(kind);
   if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
   return { ok: true, kind: "message", group, message: readMessage(reader, type) };
@@ -343,6 +385,21 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
     }
     case "TransferResponse":
       return { type, term, requestId: reader.u64(), refusal: oneOf(TRANSFER_REFUSALS, reader.u8()) };
+    case "ChangeRequest": {
+      const requestId = reader.u64();
+      const expects = reader.flag();
+      const expectedIndex = reader.u64();
+      return { type, term, requestId, expectedIndex: expects ? expectedIndex : null, change: readChange(reader) };
+    }
+    case "ChangeResponse":
+      return {
+        type,
+        term,
+        requestId: reader.u64(),
+        index: reader.u64(),
+        entryTerm: reader.u64(),
+        refusal: oneOf(CHANGE_REFUSALS, reader.u8()),
+      };
   }
 }
 

@@ -139,6 +139,7 @@ function record({ seed, operations, wrap = (disk) => disk }: SnapshotCaseOptions
         learners: [],
         members: [{ id: "a#1", name: "a", address: "a:1" }],
         leases: false,
+        staged: null,
       },
       configurationIndex: 0,
     };

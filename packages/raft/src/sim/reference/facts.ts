@@ -66,8 +66,6 @@ export interface AskedRead {
   readonly term: Term;
   /** The newest round of the leader that was asked. */
   readonly round: number;
-  /** It is a quorum by itself. */
-  readonly alone: boolean;
   /** The highest index that was committed anywhere. */
   readonly committed: Index;
 }

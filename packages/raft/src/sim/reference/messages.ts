@@ -43,6 +43,13 @@ const sendProposeResponse: Judge<"ProposeResponse"> = (cluster, server, _to, { r
     refuse("forwarded", `${server.id} says that it appended commands at ${firstIndex}/${entryTerm}, and has not`);
 };
 
+const sendChangeResponse: Judge<"ChangeResponse"> = (cluster, server, _to, { refusal, index, entryTerm }) => {
+  if (refusal !== null || entryTerm < cluster.oldestTerm) return;
+  const { leadership } = termFacts(cluster, entryTerm);
+  if (leadership?.id !== server.id || index <= leadership.first || index > leadership.log.lastIndex)
+    refuse("forwarded", `${server.id} says that it appended a configuration at ${index}/${entryTerm}, and has not`);
+};
+
 const LEAVING: Judges = {
   RequestPreVote: sendRequestPreVote,
   RequestPreVoteResponse: sendPreVoteResponse,
@@ -58,6 +65,8 @@ const LEAVING: Judges = {
   ReadIndexResponse: sendReadResponse,
   ProposeRequest: anything,
   ProposeResponse: sendProposeResponse,
+  ChangeRequest: anything,
+  ChangeResponse: sendChangeResponse,
   TimeoutNow: sendTimeoutNow,
   TransferRequest: anything,
   TransferResponse: anything,
@@ -78,6 +87,8 @@ const ARRIVING: Judges = {
   ReadIndexResponse: receiveReadResponse,
   ProposeRequest: anything,
   ProposeResponse: anything,
+  ChangeRequest: anything,
+  ChangeResponse: anything,
   TimeoutNow: receiveTimeoutNow,
   TransferRequest: anything,
   TransferResponse: anything,
@@ -100,6 +111,8 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ReadIndexResponse",
   "ProposeRequest",
   "ProposeResponse",
+  "ChangeRequest",
+  "ChangeResponse",
   "TransferRequest",
   "TransferResponse",
 ]);

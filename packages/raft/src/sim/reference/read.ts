@@ -25,9 +25,7 @@ export function confirmRounds(server: Server, leadership: Leadership): void {
 
 function ask(cluster: Cluster, server: Server): AskedRead {
   const round = ownLeadership(cluster, server)?.round ?? 0;
-  // A leader that is a quorum by itself has nobody to ask.
-  const alone = isQuorum(configurationOf(server), (voter) => voter === server.id);
-  return { term: server.term, round, alone, committed: cluster.committed.lastIndex };
+  return { term: server.term, round, committed: cluster.committed.lastIndex };
 }
 
 export function read(cluster: Cluster, server: Server, id: number): void {
@@ -43,10 +41,12 @@ export function forgetReads({ turnTerm, reads, readAnswers, readRequests }: Serv
 
 /** The leader may answer a read that was asked of it like this with `readIndex`. */
 function checkConfirmed(leadership: Leadership, asked: AskedRead, readIndex: Index, what: string): void {
-  const { id, first, commitIndex, confirmedRound } = leadership;
+  const { id, life, first, commitIndex, confirmedRound } = leadership;
+  // A leader that is a quorum by itself, or has become one since, has nobody to ask.
+  const alone = isQuorum(configurationOf(life), (voter) => voter === id);
   if (readIndex < first || readIndex > commitIndex)
     refuse("readOwnTerm", `${what}: ${id} says ${readIndex}; its own entries begin at ${first}, it has committed ${commitIndex}`);
-  if (!asked.alone && confirmedRound <= asked.round)
+  if (!alone && confirmedRound <= asked.round)
     refuse("readRound", `${what} was asked after round ${asked.round} began, and a quorum has confirmed round ${confirmedRound}`);
   checkFresh(asked, readIndex, what);
 }

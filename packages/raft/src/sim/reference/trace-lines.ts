@@ -168,6 +168,8 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     entryTerm: count,
     refusal: oneOf("notLeader", "overloaded", "tooLarge", "transferring", null),
   },
+  ChangeRequest: { term: count, requestId: count, expectedIndex: orNull(count) },
+  ChangeResponse: { term: count, requestId: count, index: count, entryTerm: count, refusal: orNull(text) },
   TimeoutNow: { term: count },
   TransferRequest: { term: count, requestId: count, target: orNull(text) },
   TransferResponse: { term: count, requestId: count, refusal: text },

@@ -11,6 +11,7 @@
  */
 import type {
   AppendEntries,
+  ChangeRequest,
   Configuration,
   EntryType,
   HardState,
@@ -41,10 +42,12 @@ export interface TraceEntry {
 
 /** The messages of core/message.ts, with entries and commands as digests and without the bytes of snapshots. */
 export type TraceMessage =
-  | Exclude<Message, AppendEntries | InstallSnapshot | ProposeRequest>
+  | Exclude<Message, AppendEntries | InstallSnapshot | ProposeRequest | ChangeRequest>
   | (Omit<AppendEntries, "entries"> & { readonly entries: readonly TraceEntry[] })
   | (Omit<InstallSnapshot, "data"> & { readonly length: number })
-  | (Omit<ProposeRequest, "commands"> & { readonly commands: readonly number[] });
+  | (Omit<ProposeRequest, "commands"> & { readonly commands: readonly number[] })
+  /** What is asked for shows in the configuration that the leader appends. */
+  | Omit<ChangeRequest, "change">;
 
 export type MessageOf<Type extends TraceMessage["type"]> = Extract<TraceMessage, { readonly type: Type }>;
 

@@ -69,6 +69,10 @@ export function traceMessage(message: Message): TraceMessage {
     }
     case "ProposeRequest":
       return { ...message, commands: message.commands.map(digestOf) };
+    case "ChangeRequest": {
+      const { change: _, ...rest } = message;
+      return rest;
+    }
     default:
       return message;
   }

@@ -116,7 +116,7 @@ function metadata(index: number): SnapshotMetadata {
   return {
     lastIncludedIndex: index,
     lastIncludedTerm: 2,
-    configuration: { voters: ["a#1"], votersOutgoing: [], learners: [], members, leases: false },
+    configuration: { voters: ["a#1"], votersOutgoing: [], learners: [], members, leases: false, staged: null },
     configurationIndex: 0,
   };
 }

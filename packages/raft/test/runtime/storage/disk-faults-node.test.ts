@@ -336,7 +336,7 @@ describe("a start on what a killed process left in the cache", () => {
     const { disk, goOn } = stopsAt("syncDirectory", "snapshots");
     const { store } = atOnce(() => openSnapshots(disk.mount(), OWNER));
     const members = [{ id: "a#1", name: "a", address: "a:1" }];
-    const configuration = { voters: ["a#1"], votersOutgoing: [], learners: [], members, leases: false };
+    const configuration = { voters: ["a#1"], votersOutgoing: [], learners: [], members, leases: false, staged: null };
     const writing = store.begin({ lastIncludedIndex: 9, lastIncludedTerm: 1, configuration, configurationIndex: 0 });
     writing.finish(() => expect.fail("the folder was never synced"));
     expect(disk.effects.at(-1)?.kind).toBe("rename");

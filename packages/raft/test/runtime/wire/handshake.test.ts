@@ -17,6 +17,7 @@ import { bytesOf, flipBit, randomBytes, seededRandom } from "./bytes.js";
 const HELLO: Hello = {
   clusterId: Uint8Array.from({ length: 16 }, (_, place) => place + 1),
   name: "anna",
+  address: "10.0.0.1:2380",
   incarnation: 0xfedc_ba98_7654_3210n,
   boot: 7,
   founders: [
@@ -68,6 +69,8 @@ describe("the handshake", () => {
       110,
       110,
       97,
+      // "10.0.0.1:2380"
+      ...[13, 0, 49, 48, 46, 48, 46, 48, 46, 49, 58, 50, 51, 56, 48],
       0x10,
       0x32,
       0x54,
@@ -107,6 +110,7 @@ describe("the handshake", () => {
     const other: Hello = {
       clusterId: new Uint8Array(16),
       name: "ü€😀",
+      address: "",
       incarnation: 0n,
       boot: Number.MAX_SAFE_INTEGER,
       founders: [],
@@ -153,7 +157,10 @@ describe("the handshake", () => {
     expect(() => encodeOpening("main", { ...HELLO, name: "\ud800" })).toThrow(RangeError);
     expect(() => encodeOpening("main", { ...HELLO, clusterId: new Uint8Array(15) })).toThrow(RangeError);
     expect(() =>
-      encodeAccepted(1, { ...HELLO, founders: Array.from({ length: 16 }, () => ({ name: "a", incarnation: 1n })) }),
+      encodeAccepted(1, {
+        ...HELLO,
+        founders: Array.from({ length: 16 }, () => ({ name: "a", address: "host:1", incarnation: 1n })),
+      }),
     ).toThrow(RangeError);
   });
 });

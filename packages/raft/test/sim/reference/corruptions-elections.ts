@@ -1,5 +1,5 @@
 /** Terms, roles, votes: single things that must not happen in them. */
-import { at, atMessage, type Corruption, nextOf, restOfTurn } from "./corruption.js";
+import { at, atMessage, type Corruption, lastOf, nextOf, restOfTurn } from "./corruption.js";
 import type { NodeView } from "./view.js";
 
 const livesIn = ({ up, term }: NodeView, wanted: number): boolean => up && term === wanted;
@@ -178,8 +178,14 @@ export const ELECTIONS: readonly Corruption[] = [
     "RequestPreVoteResponse",
     "the promise that decides never arrives",
     ["preVote"],
-    (_message, record, place) =>
-      restOfTurn(place, record.node).some((each) => each.type === "roleChanged" && each.role === "candidate") ? [] : null,
+    (_message, record, place) => {
+      // One that the network delivers twice decides only once.
+      const known = lastOf(place, record.node, (each) => JSON.stringify(each) === JSON.stringify(record)) !== null;
+      const decides = restOfTurn(place, record.node).some(
+        (each) => each.type === "roleChanged" && each.role === "candidate" && each.previous === "preCandidate",
+      );
+      return decides && !known ? [] : null;
+    },
   ),
   atMessage(
     "receive",

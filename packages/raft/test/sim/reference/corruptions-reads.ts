@@ -53,11 +53,14 @@ export const READS: readonly Corruption[] = [
     "TimeoutNow",
     "a leader that hands over answers a read from its lease",
     ["readLease"],
-    (_message, record, { node }) => [
-      record,
-      { type: "read", node: record.node, id: 900_000 },
-      { type: "readConfirmed", node: record.node, id: 900_000, readIndex: node.commit, lease: true },
-    ],
+    ({ term }, record, { node, view }) =>
+      node.commit < (view.leaders.get(term)?.first ?? Number.MAX_SAFE_INTEGER)
+        ? null
+        : [
+            record,
+            { type: "read", node: record.node, id: 900_000 },
+            { type: "readConfirmed", node: record.node, id: 900_000, readIndex: node.commit, lease: true },
+          ],
   ),
   at("read", "a follower confirms a read by itself", ["readAnswer"], (record, { node }) =>
     node.role === "follower"

@@ -31,6 +31,18 @@ describe("the reference and the core", () => {
     for (const kind of ["stop", "logTruncated", "snapshotInstalled", "logCompacted", "readConfirmed", "commitAdvanced"])
       expect(kinds.get(kind), kind).toBeGreaterThan(seeds / 8);
   });
+
+  it(`agree over ${seeds} random worlds in which the members change`, { timeout: 120_000 + 1000 * seeds }, () => {
+    const kinds = new Map<string, number>();
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+      const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns", true);
+      const { refusal, place } = judge(trace);
+      if (refusal !== null) throw new Error(`seed ${seed}, record ${place}: ${refusal}\n${around(trace, place)}`);
+      for (const { type } of trace) kinds.set(type, (kinds.get(type) ?? 0) + 1);
+    }
+    for (const kind of ["configurationChanged", "logTruncated", "snapshotInstalled", "commitAdvanced"])
+      expect(kinds.get(kind), kind).toBeGreaterThan(seeds / 8);
+  });
 });
 
 describe("what the reference remembers", () => {
@@ -69,7 +81,7 @@ describe("the reference and changes of membership by hand", () => {
 const PLACES = 2;
 const TRACES = 3;
 
-const worlds: readonly Trace[] = Array.from({ length: 60 }, (_, seed) => randomTrace(5000 + seed, 3000, "shortTurns"));
+const worlds: readonly Trace[] = Array.from({ length: 90 }, (_, seed) => randomTrace(5000 + seed, 3000, "shortTurns"));
 const byHand: readonly Trace[] = [0, 1, 5]
   .flatMap((lost) => [throughJoint(lost), rolledBack(lost), oneByOne(lost)])
   .map(({ records }) => records);

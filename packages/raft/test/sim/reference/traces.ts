@@ -4,10 +4,16 @@ import { RandomCluster } from "../../core/random-cluster.js";
 
 export type Trace = readonly TraceRecord[];
 
-/** What a random world did. */
-export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "longTurns"): TraceRecord[] {
+/** What a random world did; with `membership`, one whose members change. */
+export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "longTurns", membership = false): TraceRecord[] {
   const records: TraceRecord[] = [];
-  const options = { longTurns: kind === "longTurns", forwards: true, partitions: seed % 3 !== 0, mostlyUp: seed % 4 !== 0 };
+  const options = {
+    longTurns: kind === "longTurns",
+    forwards: true,
+    partitions: seed % 3 !== 0,
+    mostlyUp: seed % 4 !== 0,
+    membership,
+  };
   new RandomCluster(seed, { ...options, record: (record) => records.push(record) }).run(steps);
   return records;
 }

@@ -207,4 +207,15 @@ export const FILES: readonly Mutant[] = [
     kind: "safety",
     fromRuleAlone: true,
   },
+  {
+    id: "FI19",
+    title: "a snapshot that is in use is removed when it is old",
+    rule: "1.25, F6",
+    file: "runtime/storage/snapshot-store.ts",
+    find: ".filter(({ path }) => !this.#inUse.has(path))",
+    replace: "",
+    difficulty: "hard",
+    kind: "safety",
+    fromRuleAlone: false,
+  },
 ];

@@ -183,7 +183,7 @@ export const LEADERSHIP: readonly Mutant[] = [
     title: "what was just handed to the new leader is given up with what the old one had",
     rule: "1.21",
     file: "runtime/proposals.ts",
-    find: "      if (forwarded.to !== leader && forwarded.until === NEVER) {",
+    find: "      if (forwarded.leadership !== leadership && forwarded.until === NEVER) {",
     replace: "      if (forwarded.until === NEVER) {",
     difficulty: "medium",
     kind: "liveness",

@@ -1,5 +1,5 @@
 /**
- * The people who run a simulated cluster: they ask for leadership to move, tell a leader to step down, and stop nodes in an
+ * What people order of a simulated cluster: they ask for leadership to move, tell a leader to step down, and stop nodes in an
  * orderly way. What they are owed: an answer by its deadline, and a true one.
  */
 import type { Micros } from "../core/types.js";
@@ -9,7 +9,7 @@ import type { Cluster, Member } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
 import type { Scheduler } from "./scheduler.js";
 
-export interface OperatorsOptions<Machine extends StateMachine> {
+export interface OrdersOptions<Machine extends StateMachine> {
   readonly cluster: Cluster<Machine>;
   readonly scheduler: Scheduler;
   readonly coverage: Coverage;
@@ -20,10 +20,10 @@ export interface OperatorsOptions<Machine extends StateMachine> {
 /** How long after its deadline an answer may come. */
 const GRACE_MICROS = 1_000_000;
 
-export class Operators<Machine extends StateMachine> {
-  readonly #options: OperatorsOptions<Machine>;
+export class Orders<Machine extends StateMachine> {
+  readonly #options: OrdersOptions<Machine>;
 
-  constructor(options: OperatorsOptions<Machine>) {
+  constructor(options: OrdersOptions<Machine>) {
     this.#options = options;
   }
 

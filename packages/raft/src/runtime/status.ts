@@ -1,0 +1,113 @@
+/** What a node says of itself when it is asked: one picture of the whole, taken at one moment. */
+import { isJoint, isLearner, isVoter } from "../core/quorum.js";
+import type { Raft } from "../core/raft.js";
+import type { Micros } from "../core/types.js";
+import { hexadecimal } from "./cluster-id.js";
+import type { LeaderHint } from "./errors.js";
+import { incarnationText, memberName } from "./member-id.js";
+import type { ConfigurationStatus, NodeStatus, PeerStatus } from "./node.js";
+import type { NodeOptions } from "./options.js";
+import type { PeerAddress } from "./ports.js";
+import type { NodeStorage } from "./storage-binding.js";
+
+export interface StatusParts {
+  readonly options: NodeOptions;
+  readonly clusterId: Uint8Array;
+  readonly storage: NodeStorage | null;
+  readonly raft: Raft | null;
+  readonly state: NodeStatus["state"];
+  readonly failure: string | null;
+  readonly leader: LeaderHint | null;
+  readonly peers: readonly PeerAddress[];
+  readonly isConnected: (name: string) => boolean;
+  readonly pendingProposals: number;
+  readonly pendingReads: number;
+  readonly now: Micros;
+}
+
+export function statusOf(parts: StatusParts): NodeStatus {
+  const { options, storage, raft, state, failure, leader } = parts;
+  const { voters, learners, members } = membersOf(raft);
+  return {
+    id: options.id,
+    incarnation: incarnationText(storage?.incarnation ?? 0n),
+    clusterId: hexadecimal(parts.clusterId),
+    boot: storage?.boot ?? 0,
+    state,
+    failure,
+    role: raft?.role ?? "follower",
+    currentTerm: raft?.currentTerm ?? 0,
+    leader,
+    commitIndex: raft?.commitIndex ?? 0,
+    lastApplied: raft?.lastApplied ?? 0,
+    lastLogIndex: raft?.lastLogIndex ?? 0,
+    durableIndex: raft?.durableIndex ?? 0,
+    snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
+    firstLogIndex: (raft?.logStart.index ?? 0) + 1,
+    leaderHeardMs: millisecondsBetween(raft?.leaderHeardAt ?? null, parts.now),
+    leaseMs: millisecondsBetween(parts.now, raft?.leaseUntil ?? null),
+    pendingProposals: parts.pendingProposals,
+    pendingReads: parts.pendingReads,
+    voters,
+    learners,
+    peers: peersOf(parts),
+    members,
+    configuration: configurationStatusOf(raft),
+    warnings: storage?.warnings ?? [],
+    log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
+  };
+}
+
+function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
+  return from === null || to === null ? null : Math.max(0, to - from) / 1000;
+}
+
+function membersOf(raft: Raft | null): Pick<NodeStatus, "voters" | "learners" | "members"> {
+  if (raft === null) return { voters: [], learners: [], members: [] };
+  const { configuration } = raft;
+  const members = configuration.members
+    .map(({ id, name, address }) => ({
+      name,
+      address,
+      incarnation: id.slice(-16),
+      voter: isVoter(configuration, id),
+      learner: isLearner(configuration, id),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    voters: members.filter(({ voter }) => voter).map(({ name }) => name),
+    learners: members.filter(({ learner }) => learner).map(({ name }) => name),
+    members,
+  };
+}
+
+function peersOf({ options, raft, peers, isConnected }: StatusParts): readonly PeerStatus[] {
+  return peers
+    .filter(({ name }) => name !== options.id)
+    .map(({ name, address }) => {
+      const id = raft?.reachable.find((member) => member.name === name)?.id;
+      const progress = id === undefined ? undefined : raft?.progress.get(id);
+      return {
+        name,
+        address,
+        connected: isConnected(name),
+        matchIndex: progress?.matchIndex ?? null,
+        nextIndex: progress?.nextIndex ?? null,
+        state: progress?.state ?? null,
+      };
+    });
+}
+
+function configurationStatusOf(raft: Raft | null): ConfigurationStatus {
+  if (raft === null) return { index: 0, committed: false, joint: false, staged: null };
+  const { configuration, configurationIndex, commitIndex } = raft;
+  const { staged } = configuration;
+  const names = (ids: readonly string[]): readonly string[] => ids.map(memberName);
+  return {
+    index: configurationIndex,
+    committed: configurationIndex <= commitIndex,
+    joint: isJoint(configuration),
+    staged:
+      staged === null ? null : { promote: names(staged.promote), remove: names(staged.remove), demote: names(staged.demote) },
+  };
+}
