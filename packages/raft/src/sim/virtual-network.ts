@@ -171,17 +171,7 @@ export class VirtualNetwork<Note = never> {
 
   /** Nothing passes from one address to the other any more. Returns how to mend it; several cuts need each their own. */
   cut(from: string, to: string): () => void {
-    const pair = `${from} ${to}`;
-    this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + 1);
-    let mended = false;
-    return () => {
-      if (mended) return;
-      mended = true;
-      const left = (this.#cuts.get(pair) ?? 1) - 1;
-      if (left > 0) this.#cuts.set(pair, left);
-      else this.#cuts.delete(pair);
-      if (left === 0) this.#releaseStalled(from, to);
-    };
+    return hold(this.#cuts, `${from} ${to}`, () => this.#releaseStalled(from, to));
   }
 
   /**
@@ -189,18 +179,10 @@ export class VirtualNetwork<Note = never> {
    * it dials itself is none the worse. Returns how to mend it.
    */
   refuse(from: string, to: string): () => void {
-    const pair = `${from} ${to}`;
-    this.#refusals.set(pair, (this.#refusals.get(pair) ?? 0) + 1);
+    const mend = hold(this.#refusals, `${from} ${to}`, () => undefined);
     for (const connection of [...(this.#listening.get(from)?.dialled.values() ?? [])])
       if (connection.to.address === to) this.#break(connection, "the connection was reset");
-    let mended = false;
-    return () => {
-      if (mended) return;
-      mended = true;
-      const left = (this.#refusals.get(pair) ?? 1) - 1;
-      if (left > 0) this.#refusals.set(pair, left);
-      else this.#refusals.delete(pair);
-    };
+    return mend;
   }
 
   isCut(from: string, to: string): boolean {
@@ -424,6 +406,20 @@ export class VirtualNetwork<Note = never> {
     endpoint.dialled.clear();
     for (const connection of [...endpoint.accepted]) this.#break(connection, "the connection was closed by the peer");
   }
+}
+
+/** Counts one more who wants it so. Returns how to take that back, once; `released` when nobody wants it any more. */
+function hold(counts: Map<string, number>, pair: string, released: () => void): () => void {
+  counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  let held = true;
+  return () => {
+    if (!held) return;
+    held = false;
+    const left = (counts.get(pair) ?? 1) - 1;
+    if (left > 0) counts.set(pair, left);
+    else counts.delete(pair);
+    if (left === 0) released();
+  };
 }
 
 function keyOf(peer: string, channel: Channel): string {

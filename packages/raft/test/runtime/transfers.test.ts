@@ -24,6 +24,18 @@ const others = (nodes: VirtualNodes, leader: string): readonly [string, string] 
   return [one, two];
 };
 
+/** Closes a node as SIGTERM does, and ends its process. Returns how many seconds it took. */
+function closed(nodes: VirtualNodes, name: string): number {
+  const begun = nodes.now;
+  let done = false;
+  nodes.node(name).host.close(() => {
+    done = true;
+    nodes.kill(name);
+  }, true);
+  nodes.until("the node is closed", () => done);
+  return nodes.now - begun;
+}
+
 describe("leadership", () => {
   test("moves to whom it is asked to, at the leader and at a follower, and writes wait for it instead of failing", () => {
     const nodes = new VirtualNodes(["a", "b", "c"]);
@@ -104,15 +116,9 @@ describe("leadership", () => {
     const leader = nodes.lead();
     nodes.run(500);
     const writing = nodes.writing(leader);
-    const begun = nodes.now;
-    let closed = false;
-    nodes.node(leader).host.close(() => {
-      closed = true;
-      nodes.kill(leader);
-    }, true);
-    nodes.until("the node is closed", () => closed);
+    const seconds = closed(nodes, leader);
     expect(nodes.lead()).not.toBe(leader);
-    expect(nodes.now - begun).toBeLessThan(0.3);
+    expect(seconds).toBeLessThan(0.3);
     writing.stop();
     // What waited at the node that went was settled, one way or the other: by the new leader, or as not executed.
     nodes.run(100);
@@ -126,15 +132,9 @@ describe("leadership", () => {
     nodes.run(500);
     nodes.kill(one);
     nodes.run(200);
-    const begun = nodes.now;
-    let closed = false;
-    nodes.node(leader).host.close(() => {
-      closed = true;
-      nodes.kill(leader);
-    }, true);
-    nodes.until("the node is closed", () => closed);
+    const seconds = closed(nodes, leader);
     expect(nodes.node(two).host.running?.raft.role).toBe("leader");
-    expect(nodes.now - begun).toBeLessThan(0.3);
+    expect(seconds).toBeLessThan(0.3);
   });
 
   test("a leader that nobody can replace closes all the same, within an election timeout", () => {
@@ -144,28 +144,23 @@ describe("leadership", () => {
     nodes.run(500);
     nodes.node(one).clock.pause();
     nodes.node(two).clock.pause();
-    const begun = nodes.now;
-    let closed = false;
-    nodes.node(leader).host.close(() => {
-      closed = true;
-    }, true);
-    nodes.until("the node is closed", () => closed);
-    expect(nodes.now - begun).toBeGreaterThan(0.9);
-    expect(nodes.now - begun).toBeLessThan(1.2);
+    const seconds = closed(nodes, leader);
+    expect(seconds).toBeGreaterThan(0.9);
+    expect(seconds).toBeLessThan(1.2);
   });
 
   test("all nodes closed at once do not wait for each other", () => {
     const nodes = new VirtualNodes(["a", "b", "c"]);
     nodes.lead();
     nodes.run(500);
-    let closed = 0;
+    let count = 0;
     const begun = nodes.now;
     for (const { host, name } of nodes.nodes)
       host.close(() => {
-        closed += 1;
+        count += 1;
         nodes.kill(name);
       }, true);
-    nodes.until("all are closed", () => closed === 3);
+    nodes.until("all are closed", () => count === 3);
     expect(nodes.now - begun).toBeLessThan(0.5);
   });
 
