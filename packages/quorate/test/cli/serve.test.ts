@@ -32,6 +32,8 @@ const STATUS: NodeStatus = {
   durableIndex: 3,
   snapshotIndex: 0,
   firstLogIndex: 1,
+  leaderHeardMs: null,
+  leaseMs: null,
   pendingProposals: 0,
   pendingReads: 0,
   voters: ["a", "b"],

@@ -98,6 +98,15 @@ export class Servers {
     await child?.ended;
   }
 
+  /** SIGTERM; resolves with the exit code when the process has gone by itself. */
+  async stop(name: Name): Promise<number | null> {
+    const child = this.#children.get(name);
+    child?.kill("SIGTERM");
+    const end = await child?.ended;
+    this.#reports.delete(name);
+    return end?.code ?? null;
+  }
+
   report(name: Name): Reported | null {
     return this.#reports.get(name) ?? null;
   }

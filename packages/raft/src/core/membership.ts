@@ -22,6 +22,7 @@ import { confirmReads } from "./read.js";
 import { replicate } from "./replication.js";
 import { becomeFollower } from "./role.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
+import { isTransferring, transferLeadership } from "./transfer.js";
 import type { Index, MemberId, Term } from "./types.js";
 
 export type MembershipOutcome = { readonly index: Index; readonly term: Term } | { readonly refusal: MembershipRefusal };
@@ -36,6 +37,7 @@ export function changeMembership(state: RaftState, change: MembershipChange, exp
   const latest = latestConfiguration(state);
   if (state.commitIndex < leadership.firstIndexOfTerm) return { refusal: "termNotCommitted" };
   if (latest.index > state.commitIndex || isJoint(latest.configuration)) return { refusal: "changePending" };
+  if (isTransferring(state)) return { refusal: "transferring" };
   if (expectedIndex !== null && expectedIndex !== latest.index) return { refusal: "configurationMoved" };
   const next = changed(latest.configuration, change);
   return typeof next === "string" ? { refusal: next } : { index: appendConfiguration(state, next), term: state.currentTerm };
@@ -76,6 +78,8 @@ export function settleMembership(state: RaftState): void {
     confirmReads(state);
   }
   dropDeparted(state);
+  // The target has, or will have, all of this leader's log: nothing is added to it, the next leader goes on.
+  if (isTransferring(state)) return;
   const { index, configuration } = latestConfiguration(state);
   // Nothing follows from a configuration that is not committed, or may not be (pitfalls, rule 27).
   if (index > state.commitIndex || state.commitIndex < leadership.firstIndexOfTerm) return;
@@ -91,6 +95,8 @@ export function settleMembership(state: RaftState): void {
 /** It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). */
 function giveWay(state: RaftState): void {
   replicate(state);
+  // Whoever has all of the log is told to campaign, so that nobody waits for a timeout.
+  transferLeadership(state, null);
   becomeFollower(state, state.currentTerm, null, "it is no voter any more");
 }
 

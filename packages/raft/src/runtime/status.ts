@@ -1,6 +1,7 @@
 /** What a node says of itself when it is asked: one picture of the whole, taken at one moment. */
 import { isJoint, isLearner, isVoter } from "../core/quorum.js";
 import type { Raft } from "../core/raft.js";
+import type { Micros } from "../core/types.js";
 import { hexadecimal } from "./cluster-id.js";
 import type { LeaderHint } from "./errors.js";
 import { incarnationText, memberName } from "./member-id.js";
@@ -21,6 +22,7 @@ export interface StatusParts {
   readonly isConnected: (name: string) => boolean;
   readonly pendingProposals: number;
   readonly pendingReads: number;
+  readonly now: Micros;
 }
 
 export function statusOf(parts: StatusParts): NodeStatus {
@@ -42,6 +44,8 @@ export function statusOf(parts: StatusParts): NodeStatus {
     durableIndex: raft?.durableIndex ?? 0,
     snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
     firstLogIndex: (raft?.logStart.index ?? 0) + 1,
+    leaderHeardMs: millisecondsBetween(raft?.leaderHeardAt ?? null, parts.now),
+    leaseMs: millisecondsBetween(parts.now, raft?.leaseUntil ?? null),
     pendingProposals: parts.pendingProposals,
     pendingReads: parts.pendingReads,
     voters,
@@ -52,6 +56,10 @@ export function statusOf(parts: StatusParts): NodeStatus {
     warnings: storage?.warnings ?? [],
     log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
   };
+}
+
+function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
+  return from === null || to === null ? null : Math.max(0, to - from) / 1000;
 }
 
 function membersOf(raft: Raft | null): Pick<NodeStatus, "voters" | "learners" | "members"> {

@@ -134,6 +134,11 @@ export class World<Machine extends StateMachine, State> {
       coverage: this.#coverage,
       cluster: () => this.#cluster,
       isCutOff: (name) => this.#misfortune.isCutOff(name),
+      isLeading: (id) =>
+        this.#cluster.members.some((member) => {
+          const raft = this.#cluster.raftOf(member);
+          return raft?.id === id && raft.role === "leader";
+        }),
       leadersNow: () => this.#rules.leadersNow((name) => this.#isAlive(name)),
     });
     this.#cluster = new Cluster<Machine>({
@@ -175,6 +180,7 @@ export class World<Machine extends StateMachine, State> {
       chance: this.#chance,
       coverage: this.#coverage,
       electionMicros: plan.options.electionTimeoutMs * 1000,
+      complain,
       told: this.#told,
     });
   }

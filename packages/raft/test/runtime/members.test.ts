@@ -61,7 +61,7 @@ describe("founding", () => {
 });
 
 describe("the network", () => {
-  const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 };
+  const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0, leases: false };
 
   function hello(name: string, incarnation: bigint): PeerHello {
     return { clusterId: new Uint8Array(16), name, incarnation, boot: 1, founders: [], version: 2 };

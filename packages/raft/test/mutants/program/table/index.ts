@@ -2,10 +2,20 @@
 import type { Mutant } from "../mutant.js";
 import { ELECTION } from "./election.js";
 import { FILES } from "./files.js";
+import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
 import { SNAPSHOT } from "./snapshot.js";
 
-export const MUTANTS: readonly Mutant[] = [...ELECTION, ...REPLICATION, ...READS, ...SNAPSHOT, ...LOG, ...FILES, ...NODE];
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTION,
+  ...REPLICATION,
+  ...READS,
+  ...LEADERSHIP,
+  ...SNAPSHOT,
+  ...LOG,
+  ...FILES,
+  ...NODE,
+];
