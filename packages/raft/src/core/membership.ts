@@ -115,9 +115,9 @@ function dropDeparted(state: RaftState): void {
 }
 
 /**
- * Catch-up in rounds: a round is as many entries as the log had when it began. A learner is close enough once a round took
+ * Catch-up in rounds: a round is as many entries as the log had when it began. A learner is close enough while a round takes
  * it less than an election timeout, so that the entries which came meanwhile do not hold up a commit for longer than a change
- * of the leader would.
+ * of the leader would. While a change waits for another learner the rounds go on, because this one may fall behind again.
  */
 function haveCaughtUp(state: RaftState, { promote }: StagedChange): boolean {
   let all = true;
@@ -137,13 +137,17 @@ function hasCaughtUp(state: RaftState, progress: Progress): boolean {
     progress.catchUp = { round: catchUp?.round ?? 1, target: lastIndex, since: state.now, done: false };
     return false;
   }
-  if (catchUp.done || progress.matchIndex < catchUp.target) return catchUp.done;
-  const tookMicros = state.now - catchUp.since;
-  const done = tookMicros < electionTimeoutMicros;
   const { round, target } = catchUp;
-  emit(state, { type: "catchUpRound", peer: progress.id, round, target, tookMicros, done });
-  progress.catchUp = done ? { ...catchUp, done } : { round: round + 1, target: lastIndex, since: state.now, done: false };
-  return done;
+  const tookMicros = state.now - catchUp.since;
+  const inTime = tookMicros < electionTimeoutMicros;
+  if (progress.matchIndex < target) {
+    if (!inTime) progress.catchUp = { ...catchUp, done: false };
+    return catchUp.done && inTime;
+  }
+  // One that stays close goes through a round with every answer; that is no news.
+  if (!catchUp.done || !inTime) emit(state, { type: "catchUpRound", peer: progress.id, round, target, tookMicros, done: inTime });
+  progress.catchUp = { round: inTime ? round : round + 1, target: lastIndex, since: state.now, done: inTime };
+  return inTime;
 }
 
 // ---- Every member's part ----

@@ -32,7 +32,7 @@ export interface CatchUp {
   readonly round: number;
   readonly target: Index;
   readonly since: Micros;
-  /** It was close enough at the end of a round. */
+  /** It was close enough at the end of the last round. */
   readonly done: boolean;
 }
 

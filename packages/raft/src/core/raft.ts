@@ -36,7 +36,15 @@ import {
   snapshotRejected,
   snapshotTaken,
 } from "./snapshot.js";
-import { type ConfigurationAt, configurationOf, type Effects, emit, latestConfiguration, type RaftState } from "./state.js";
+import {
+  type ConfigurationAt,
+  configurationOf,
+  type Effects,
+  emit,
+  isListed,
+  latestConfiguration,
+  type RaftState,
+} from "./state.js";
 import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
@@ -356,7 +364,7 @@ export class Raft {
   }
   /** Whether a configuration that this log still knows lists this server. */
   get wasMember(): boolean {
-    return this.#state.configurations.some(({ configuration }) => configuration.members.some(({ id }) => id === this.#state.id));
+    return isListed(this.#state);
   }
   /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
   get reachable(): readonly MemberRecord[] {

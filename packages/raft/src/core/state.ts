@@ -183,6 +183,11 @@ export function latestConfiguration(state: RaftState): ConfigurationAt {
   return newest;
 }
 
+/** Whether a configuration that this log still knows lists this server. */
+export function isListed({ configurations, id }: RaftState): boolean {
+  return configurations.some(({ configuration }) => configuration.members.some((member) => member.id === id));
+}
+
 export function emit(state: RaftState, event: RaftEvent): void {
   state.effects.events.push(event);
 }
