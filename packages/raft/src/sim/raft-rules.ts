@@ -274,7 +274,8 @@ export class RaftRules {
     look.inForce = now.configuration;
     // Whoever has left begins anew if it comes back.
     for (const id of matchIndex.keys()) if (!now.configuration.members.some((member) => member.id === id)) matchIndex.delete(id);
-    if (index <= raft.logStart.index) return;
+    // What was in force before the snapshot's is known only until the next start, also where the log still has it.
+    if (index <= raft.logStart.index || index <= raft.snapshot.configurationIndex) return;
     const before = raft.configurationAt(index - 1);
     if (before.configuration.voters.length > 0 && !quorumsMeet(before.configuration, now.configuration))
       this.#complain(`${name} has a configuration at ${index} whose quorums need not meet those of the one before it`);

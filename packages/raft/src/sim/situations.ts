@@ -147,7 +147,11 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
       case "configurationChanged":
         if (event.votersOutgoing.length > 0) coverage.note("configurationJoint");
         if (event.index < memory.configurationIndex) coverage.note("configurationTruncated");
-        if (raft !== null && raft.role === "leader" && event.index > memory.configurationIndex) {
+        if (
+          raft !== null &&
+          raft.role === "leader" &&
+          event.index > Math.max(memory.configurationIndex, raft.snapshot.configurationIndex)
+        ) {
           const before = raft.termAt(memory.configurationIndex);
           if (before !== null && before < raft.currentTerm && raft.configurationAt(event.index - 1).configuration.staged !== null)
             coverage.note("changeCarriedOn");

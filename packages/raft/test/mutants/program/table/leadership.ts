@@ -283,8 +283,7 @@ export const LEADERSHIP: readonly Mutant[] = [
     rule: "1.37, law 9",
     file: "core/leader-gone.ts",
     find: "  const held = boundByLease(state, state.id) !== null;",
-    replace:
-      "  state.leasePromise = null as typeof state.leasePromise;\n  const held = boundByLease(state, state.id) !== null;",
+    replace: "  state.leasePromise = null as typeof state.leasePromise;\n  const held = boundByLease(state, state.id) !== null;",
     difficulty: "medium",
     kind: "safety",
     fromRuleAlone: true,
