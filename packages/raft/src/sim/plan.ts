@@ -340,6 +340,16 @@ function drawIncidents(
       incidents.length === 0 && kinds.includes("powerLoss") && random.chance(700) ? "powerLoss" : weighted(random, kinds);
     const incident = drawIncident(random, kind, at, { nodes, electionMicros, spoilable });
     if (incident !== null) incidents.push(incident);
+    // A moment that seldom comes by itself: whoever is told to campaign can't be heard.
+    if (incident?.kind === "transfer" && incident.to !== null && random.chance(300))
+      incidents.push({
+        at: at + random.between(0, 4000),
+        kind: "isolate",
+        node: incident.to,
+        deaf: false,
+        mute: true,
+        lasts: random.between(electionMicros / 4, 3 * electionMicros),
+      });
   }
   return incidents;
 }

@@ -150,7 +150,11 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
       case "configurationChanged":
         if (event.votersOutgoing.length > 0) coverage.note("configurationJoint");
         if (event.index < memory.configurationIndex) coverage.note("configurationTruncated");
-        if (raft !== null && raft.role === "leader" && event.index > memory.configurationIndex) {
+        if (
+          raft !== null &&
+          raft.role === "leader" &&
+          event.index > Math.max(memory.configurationIndex, raft.snapshot.configurationIndex)
+        ) {
           const before = raft.termAt(memory.configurationIndex);
           if (before !== null && before < raft.currentTerm && memory.unfinished) coverage.note("changeCarriedOn");
         }
