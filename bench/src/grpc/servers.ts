@@ -18,6 +18,12 @@ export interface ServerCluster {
   readonly kind: ServerKind;
   /** The client port of the leader, and all pids, the leader's first. */
   leader(): Promise<{ readonly port: number; readonly pids: readonly number[] }>;
+  /** The client ports of all members. */
+  readonly ports: readonly number[];
+  /** Kill -9 of the member with this client port; resolves when the signal is sent. */
+  kill(port: number): void;
+  /** Starts the one that was killed again, on the same directory and ports. */
+  restart(port: number): void;
   close(): Promise<void>;
 }
 
@@ -66,15 +72,22 @@ export async function openServers(kind: ServerKind, directory: string, execArgv:
   const ports = await freePorts(2 * NAMES.length);
   const peers = new Map(NAMES.map((name, place) => [name, ports[place] ?? 0]));
   mkdirSync(directory, { recursive: true });
-  const servers = NAMES.map((name, place) => {
-    const clientPort = ports[NAMES.length + place] ?? 0;
-    const where = { name, directory: join(directory, name), clientPort, peers };
+  const start = (place: number): Server => {
+    const name = NAMES[place] ?? "a";
+    const where = { name, directory: join(directory, name), clientPort: ports[NAMES.length + place] ?? 0, peers };
     const { program, words } = commandLines[kind](where);
     return new Server(where, program, kind === "quorate" ? [...execArgv, ...words] : words);
-  });
+  };
+  const servers = NAMES.map((_, place) => start(place));
+  const placeOf = (port: number): number => servers.findIndex((server) => server.port === port);
   const cluster: ServerCluster = {
     kind,
     leader: () => leaderOf(kind, servers),
+    ports: servers.map(({ port }) => port),
+    kill: (port) => servers[placeOf(port)]?.kill(),
+    restart(port) {
+      servers[placeOf(port)] = start(placeOf(port));
+    },
     async close() {
       await Promise.all(servers.map((server) => server.close()));
     },
@@ -142,6 +155,10 @@ class Server {
 
   get pid(): number {
     return this.#process.pid ?? 0;
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
   }
 
   async close(): Promise<void> {

@@ -93,6 +93,8 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .option("--peer-listen <host:port>", "where to listen for peers, if it differs from this node's address in --cluster")
     .option("--advertise-client <url>", "the URL at which clients reach this node (default: http:// and --client-listen)")
     .option("--cluster-token <text>", "tells clusters of equal names apart; the same on every node")
+    .option("--leases", "leaders may answer reads from a lease; decided when the cluster is founded, the same on every node")
+    .option("--priority <n>", "whom a leader that stops hands over to: the highest; 0: to this one only in need (default: 1)")
     .option("--heartbeat-ms <n>", "how often a leader says that it lives (default: 100)")
     .option("--election-ms <n>", "how long to hear nothing before an election, at least twice --heartbeat-ms (default: 1000)")
     .option("--snapshot-entries <n>", "take a snapshot after so many entries (default: 100000)")

@@ -11,6 +11,8 @@ export interface ServeWords {
   readonly peerListen?: string;
   readonly advertiseClient?: string;
   readonly clusterToken?: string;
+  readonly leases?: true;
+  readonly priority?: string;
   readonly heartbeatMs?: string;
   readonly electionMs?: string;
   readonly snapshotEntries?: string;
@@ -29,6 +31,8 @@ export interface ServeSettings {
   readonly advertiseClient: string;
   readonly listenPeer?: string;
   readonly clusterToken?: string;
+  readonly leases?: true;
+  readonly priority?: number;
   readonly heartbeatIntervalMs?: number;
   readonly electionTimeoutMs?: number;
   readonly snapshotLogEntries?: number;
@@ -57,6 +61,8 @@ export function serveSettings(words: ServeWords): ServeSettings {
     advertiseClient: advertised(words, listenClient),
     ...(words.peerListen !== undefined && { listenPeer: checkAddress("--peer-listen", words.peerListen) }),
     ...(words.clusterToken !== undefined && { clusterToken: words.clusterToken }),
+    ...(words.leases === true && { leases: true }),
+    ...number("priority", "--priority", words.priority),
     ...number("heartbeatIntervalMs", "--heartbeat-ms", words.heartbeatMs),
     ...number("electionTimeoutMs", "--election-ms", words.electionMs),
     ...number("snapshotLogEntries", "--snapshot-entries", words.snapshotEntries),

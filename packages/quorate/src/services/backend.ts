@@ -70,6 +70,11 @@ export function nodeError(error: unknown): unknown {
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure");
     case "resultUnavailable":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost");
+    case "notVoter":
+    case "noTarget":
+      return new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: bad leader transferee");
+    case "transferFailed":
+      return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long");
     case "timeout":
       return new GrpcError(
         GrpcCode.UNAVAILABLE,

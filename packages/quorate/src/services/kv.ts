@@ -93,7 +93,9 @@ async function range(backend: Backend, bytes: Uint8Array, context: CallContext):
   const query = (machine: KvMachine): Uint8Array | StoreFault => machine.answerRange(request, backend.origin());
   let answer: Uint8Array | StoreFault;
   try {
-    answer = await backend.node.read(query, request.serializable ? { consistency: "stale" } : { timeoutMs: timeoutOf(context) });
+    // Without a lease it is an ordinary linearizable read.
+    const linearizable = { consistency: "lease", timeoutMs: timeoutOf(context) } as const;
+    answer = await backend.node.read(query, request.serializable ? { consistency: "stale" } : linearizable);
   } catch (error) {
     throw nodeError(error);
   }

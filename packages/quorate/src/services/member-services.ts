@@ -1,6 +1,6 @@
 /**
- * What a client asks about the members rather than about the data: etcdserverpb.Maintenance/Status, Cluster/MemberList, and
- * grpc.health.v1.Health/Check. A member's id is its incarnation, the 64 random bits of its data directory.
+ * What a client asks about the members rather than about the data: etcdserverpb.Maintenance/Status and MoveLeader,
+ * Cluster/MemberList, and grpc.health.v1.Health/Check. A member's id is its incarnation, the 64 random bits of its data directory.
  */
 import { type KvMachine, ProtobufError, WireReader, WireWriter } from "../store/index.js";
 import { type Backend, nodeError, timeoutOf } from "./backend.js";
@@ -15,6 +15,10 @@ const text = (value: string): Uint8Array => Buffer.from(value, "utf8");
 export function memberRoutes(backendNow: () => Backend): readonly (readonly [string, Method])[] {
   return [
     ["/etcdserverpb.Maintenance/Status", { kind: "unary", handle: () => status(backendNow()) }],
+    [
+      "/etcdserverpb.Maintenance/MoveLeader",
+      { kind: "unary", handle: (request, context) => moveLeader(backendNow(), request, context) },
+    ],
     [
       "/etcdserverpb.Cluster/MemberList",
       { kind: "unary", handle: (request, context) => memberList(backendNow(), request, context) },
@@ -91,6 +95,34 @@ async function memberList(backend: Backend, request: Uint8Array, context: CallCo
     writer.endMessage(start);
   }
   return writer.finish();
+}
+
+/** Asked of the leader, as etcd wants it; it answers when the member of that id leads. */
+async function moveLeader(backend: Backend, request: Uint8Array, context: CallContext): Promise<Uint8Array> {
+  const node = backend.status();
+  if (node.role !== "leader") throw new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: not leader");
+  const target = targetOf(request);
+  const member = node.members.find(({ incarnation }) => BigInt(`0x${incarnation}`) === target);
+  if (member === undefined) throw new GrpcError(GrpcCode.FAILED_PRECONDITION, "etcdserver: bad leader transferee");
+  try {
+    await backend.node.transferLeadership({ to: member.name, timeoutMs: timeoutOf(context) });
+  } catch (error) {
+    throw nodeError(error);
+  }
+  const writer = new WireWriter(64);
+  writeHeader(writer, backend, 0, backend.status().currentTerm);
+  return writer.finish();
+}
+
+/** MoveLeaderRequest.targetID, field 1. */
+function targetOf(request: Uint8Array): bigint {
+  let target = 0n;
+  readFields(request, (tag, reader) => {
+    if (tag !== 8) return false;
+    target = BigInt.asUintN(64, reader.int64Exact());
+    return true;
+  });
+  return target;
 }
 
 /** MemberListRequest.linearizable, field 1. */

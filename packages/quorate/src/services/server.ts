@@ -26,6 +26,10 @@ export interface ServerOptions {
   readonly listenClient: string;
   /** The URL that other members tell clients; default http:// and `listenClient`. */
   readonly advertiseClient?: string;
+  /** See RaftNodeOptions.leases. */
+  readonly leases?: boolean;
+  /** See RaftNodeOptions.priority. */
+  readonly priority?: number;
   readonly heartbeatIntervalMs?: number;
   readonly electionTimeoutMs?: number;
   readonly snapshotLogEntries?: number;

@@ -32,6 +32,8 @@ const STATUS: NodeStatus = {
   durableIndex: 3,
   snapshotIndex: 0,
   firstLogIndex: 1,
+  leaderHeardMs: null,
+  leaseMs: null,
   pendingProposals: 0,
   pendingReads: 0,
   sessions: { open: 0, answeredAgain: 0, answeredAcrossTerms: 0, expired: 0, refused: 0 },

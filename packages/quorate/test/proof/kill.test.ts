@@ -8,13 +8,11 @@
  */
 import { existsSync, readdirSync, watch } from "node:fs";
 import { join } from "node:path";
-import { type Operation as Checked, checkHistory, versionedRegister } from "@quorate/raft/check";
 import { afterEach, expect, test } from "vitest";
 import { Processes, pause, until } from "../../../raft/test/proof/processes.js";
-import { connect } from "./etcd.js";
-import { History, type Operation } from "./history.js";
+import { History } from "./history.js";
+import { judge } from "./judge.js";
 import { type Name, Servers } from "./servers.js";
-import { chainOf, complaints, inParallel } from "./verdict.js";
 import { Workload } from "./workload.js";
 
 const KILLS = Number(process.env["KILLS"] ?? 6);
@@ -131,15 +129,6 @@ class Killer {
   }
 }
 
-/** An operation as the checker wants it. */
-function forChecker(operation: Operation): Checked {
-  const common = { process: operation.client, key: operation.key, call: operation.invokedAt, return: operation.returnedAt };
-  if (operation.kind === "read") return { ...common, f: "read", input: null, output: operation.result };
-  const output = operation.revision;
-  if (operation.kind === "write") return { ...common, f: "write", input: operation.value, output };
-  return { ...common, f: "cas", input: { value: operation.value, expected: operation.expected?.revision ?? 0 }, output };
-}
-
 test(`${KILLS} kills lose nothing that was acknowledged`, { timeout: 60_000 + KILLS * 60_000 }, async () => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   const random = seeded(seed);
@@ -186,20 +175,7 @@ test(`${KILLS} kills lose nothing that was acknowledged`, { timeout: 60_000 + KI
     () => "all three to know a leader",
   );
 
-  // Every endpoint is asked, so that each server's own state is judged.
-  const wrong: string[] = [];
-  const clients = servers.names.map((name) => connect([servers.endpoint(name)], 20_000));
-  await inParallel(history.keys, 4, async (key) => {
-    const etcd = clients[history.keys.indexOf(key) % clients.length];
-    if (etcd !== undefined) wrong.push(...complaints(key, history.of(key), await chainOf(etcd, key)));
-  });
-  for (const client of clients) client.close();
-  expect(wrong.slice(0, 20)).toEqual([]);
-
-  for (const key of history.keys) {
-    const result = checkHistory(history.of(key).map(forChecker), versionedRegister);
-    expect(result.verdict, `the history of ${key}`).toBe("linearizable");
-  }
+  expect((await judge(history, servers)).slice(0, 20)).toEqual([]);
   console.log(
     `seed ${seed}: ${history.acknowledged} acknowledged, ${history.unknown} of unknown outcome, ${history.size} operations; kills: ${[...killer.occurred].map(([kind, count]) => `${kind} ${count}`).join(", ")}`,
   );

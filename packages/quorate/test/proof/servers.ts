@@ -57,7 +57,8 @@ export class Servers {
     return join(this.folder, name);
   }
 
-  start(name: Name): void {
+  /** `program`: another build than this one. */
+  start(name: Name, program = PROGRAM): void {
     const cluster = NAMES.map((each, place) => `${each}=127.0.0.1:${this.#ports[NAMES.length + place]}`).join(",");
     const words = [
       "serve",
@@ -70,7 +71,7 @@ export class Servers {
       "--client-listen",
       this.endpoint(name),
     ];
-    const child = this.#processes.node(name, PROGRAM, [...words, "--json-status", ...this.#words]);
+    const child = this.#processes.node(name, program, [...words, "--json-status", ...this.#words]);
     this.#children.set(name, child);
     this.#reports.delete(name);
     child.onLine((line) => {
@@ -81,8 +82,8 @@ export class Servers {
     });
   }
 
-  startAll(): void {
-    for (const name of NAMES) this.start(name);
+  startAll(program = PROGRAM): void {
+    for (const name of NAMES) this.start(name, program);
   }
 
   isRunning(name: Name): boolean {
@@ -95,6 +96,15 @@ export class Servers {
     this.#reports.delete(name);
     child?.kill("SIGKILL");
     await child?.ended;
+  }
+
+  /** SIGTERM; resolves with the exit code when the process has gone by itself. */
+  async stop(name: Name): Promise<number | null> {
+    const child = this.#children.get(name);
+    child?.kill("SIGTERM");
+    const end = await child?.ended;
+    this.#reports.delete(name);
+    return end?.code ?? null;
   }
 
   report(name: Name): Reported | null {

@@ -1,6 +1,7 @@
 /** Debian's etcdctl 3.4 against every member of a real cluster, before and after its leader is killed with -9. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { until } from "../../../raft/test/proof/processes.js";
 import { ClientCluster } from "./clients.js";
 
 const missing = spawnSync("etcdctl", ["version"], { env: { ...process.env, ETCDCTL_API: "3" } }).status !== 0;
@@ -72,6 +73,35 @@ describe.skipIf(missing)("etcdctl", () => {
     expect(`${health.stdout}${health.stderr}`.match(/is healthy/g)).toHaveLength(3);
     const status = etcdctl(servers.endpoints, ["endpoint", "status"]).trim().split("\n");
     expect(status.filter((line) => line.split(", ")[4] === "true")).toHaveLength(1);
+  });
+
+  test("move-leader moves it, and a leader that is told to stop hands over before it goes", async () => {
+    const { servers } = cluster;
+    const old = await servers.waitForLeader();
+    const next = servers.names.find((name) => name !== old) ?? "a";
+    const ids = new Map(
+      etcdctl(servers.endpoints, ["member", "list"])
+        .trim()
+        .split("\n")
+        .map((line) => line.split(", "))
+        .map(([id = "", , name = ""]) => [name, id]),
+    );
+    const moved = etcdctl(servers.endpoints, ["move-leader", ids.get(next) ?? ""]);
+    expect(moved).toBe(`Leadership transferred from ${ids.get(old)} to ${ids.get(next)}\n`);
+    await until(
+      () => servers.leader() === next,
+      () => `${next} to say that it leads`,
+    );
+    await cluster.settled(servers.names);
+    expect(() => etcdctl(servers.endpoints, ["move-leader", "1234"])).toThrow(/etcdserver: bad leader transferee/);
+
+    const rest = servers.names.filter((name) => name !== next);
+    const term = servers.report(next)?.term ?? 0;
+    expect(await servers.stop(next)).toBe(0);
+    await cluster.settled(rest);
+    // One term further: there was no election in which the votes were split, and none that began with a timeout.
+    expect(servers.report(servers.leader() ?? "a")?.term).toBe(term + 1);
+    await cluster.restart(next);
   });
 
   test("and at those that are left when the leader was killed, and at that one when it is back", async () => {

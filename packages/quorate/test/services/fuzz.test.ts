@@ -11,6 +11,7 @@ const METHODS = [
   "/etcdserverpb.KV/Txn",
   "/etcdserverpb.KV/Compact",
   "/etcdserverpb.Maintenance/Status",
+  "/etcdserverpb.Maintenance/MoveLeader",
   "/etcdserverpb.Cluster/MemberList",
   "/grpc.health.v1.Health/Check",
 ];

@@ -220,6 +220,8 @@ test("a member that is not founded yet says Unavailable within the client's dead
     }
     const status = await call(lonely.port, "/etcdserverpb.Maintenance/Status", frame(EMPTY));
     expect(status.code).toBe(GrpcCode.UNAVAILABLE);
+    const moved = await call(lonely.port, "/etcdserverpb.Maintenance/MoveLeader", frame(EMPTY));
+    expect([moved.code, moved.text]).toEqual([GrpcCode.FAILED_PRECONDITION, "etcdserver: not leader"]);
     expect((await fetch(`http://127.0.0.1:${lonely.port}/health`)).status).toBe(503);
   } finally {
     await lonely.close();

@@ -11,6 +11,7 @@ import type { ProposeRequest } from "./message.js";
 import { send } from "./outbox.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
 import { followConfiguration } from "./targets.js";
+import { isTransferring } from "./transfer.js";
 import type { Entry, EntryType, Index, MemberId, ProposedType, Term } from "./types.js";
 
 /** Appends in the current term; they are persisted and sent with the next `take`. Returns the first one's index. */
@@ -74,7 +75,8 @@ export function announceConfiguration(state: RaftState): void {
   followConfiguration(state);
 }
 
-export type ProposeRefusal = "notLeader" | "overloaded" | "tooLarge";
+/** `transferring`: leadership is being handed over; wait until it has been, or until that is given up. */
+export type ProposeRefusal = "notLeader" | "overloaded" | "tooLarge" | "transferring";
 
 /** Appends commands if this server leads and has room for all of them; otherwise nothing is appended. */
 export function proposeCommands(
@@ -84,6 +86,7 @@ export function proposeCommands(
 ): { readonly firstIndex: Index; readonly term: Term } | { readonly refusal: ProposeRefusal } {
   const { leadership, options } = state;
   if (state.role !== "leader" || leadership === null) return { refusal: "notLeader" };
+  if (isTransferring(state)) return { refusal: "transferring" };
   const most = options.maxEntryBytes + (type === "session" ? SESSION_HEADER_BYTES : 0);
   let bytes = 0;
   for (const command of commands) {

@@ -7,7 +7,8 @@
  */
 import { appendAsLeader } from "./append.js";
 import { invariant } from "./invariants.js";
-import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse } from "./message.js";
+import { boundByLease } from "./lease.js";
+import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from "./message.js";
 import { send } from "./outbox.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
 import {
@@ -21,7 +22,7 @@ import {
 } from "./role.js";
 import { configurationOf, emit, type RaftState } from "./state.js";
 import { newTargets } from "./targets.js";
-import { EMPTY_BYTES, type MemberId } from "./types.js";
+import { EMPTY_BYTES, type MemberId, type Micros } from "./types.js";
 
 /** The election timer ran out. */
 export function onElectionTimeout(state: RaftState): void {
@@ -63,6 +64,12 @@ function startPreVote(state: RaftState, reason: string): void {
 /** Starts an election (section 5.2). The requests and one's own vote wait until term and vote are durable. */
 export function startElection(state: RaftState, reason: string, leadershipTransfer: boolean): void {
   invariant(state.role !== "leader", "a leader never campaigns", `term ${state.currentTerm}`);
+  // To campaign is to back oneself.
+  invariant(
+    leadershipTransfer || boundByLease(state, state.id) === null,
+    "a promised lease is kept",
+    () => `campaigns at ${state.now}, promised until ${Math.max(state.leasePromise?.until ?? 0, state.silentUntil)}`,
+  );
   enterTerm(state, state.currentTerm + 1, state.id);
   setRole(state, "candidate", reason);
   setLeader(state, null);
@@ -78,6 +85,19 @@ export function startElection(state: RaftState, reason: string, leadershipTransf
       leadershipTransfer,
     });
   }
+}
+
+/**
+ * The leader hands over to this server (dissertation section 3.10): it campaigns at once. It does not ask first, for the
+ * others still hear the leader and would say no; and it says why it asks, so that they vote all the same.
+ */
+export function handleTimeoutNow(state: RaftState, from: MemberId, message: TimeoutNow): void {
+  const ignore = (reason: "notExpected" | "notVoter"): void =>
+    emit(state, { type: "messageIgnored", from, message: message.type, reason });
+  if (state.leaderId !== from) return ignore("notExpected");
+  // By the newest configuration here, which may be newer than the one by which it was chosen.
+  if (!isVoter(configurationOf(state), state.id)) return ignore("notVoter");
+  startElection(state, "the leader hands over to it", true);
 }
 
 /** Called when a batch completed: a candidate's own vote counts from the moment it is durable. */
@@ -120,21 +140,32 @@ function becomeLeader(state: RaftState): void {
     since: state.now,
     uncommittedBytes: 0,
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
+    transfer: null,
+    leasesEnded: false,
+    leaseRounds: [],
     recount: false,
   };
   state.receiving = null;
+  state.leaderGone = null;
   // The no-op goes to everyone at once, and says who leads; heartbeats follow at their interval.
   state.heartbeatDeadline = state.now + state.options.heartbeatIntervalMicros;
   appendAsLeader(state, [{ type: "noop", data: EMPTY_BYTES }]);
 }
 
+/** When a quorum last answered this leader; null: it does not lead. */
+export function quorumHeardAt(state: RaftState): Micros | null {
+  const { leadership } = state;
+  if (leadership === null) return null;
+  return quorumValue(configurationOf(state), (id) =>
+    id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0),
+  );
+}
+
 /** Check-quorum (dissertation section 6.2): a leader that no quorum answers for an election timeout gives up. */
 export function checkQuorum(state: RaftState): void {
   const { leadership } = state;
-  if (leadership === null) return;
-  const heard = quorumValue(configurationOf(state), (id) =>
-    id === state.id ? state.now : (leadership.progress.get(id)?.lastContact ?? 0),
-  );
+  const heard = quorumHeardAt(state);
+  if (leadership === null || heard === null) return;
   if (state.now - heard >= state.options.electionTimeoutMicros) {
     emit(state, { type: "quorumLost", term: state.currentTerm });
     becomeFollower(state, state.currentTerm, null, "no quorum answers");
@@ -148,9 +179,10 @@ export function checkQuorum(state: RaftState): void {
  * neither votes nor takes the new term, so a server that was cut off or removed can't depose a leader that works. Not held
  * against the leader itself: if it asks, it does not lead any more.
  */
-function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | null {
+function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | "leasePromised" | null {
   if (state.role === "leader") return "leaderAlive";
-  if (state.now < state.silentUntil) return "justStarted";
+  const bound = boundByLease(state, candidate);
+  if (bound !== null) return bound;
   if (state.leaderId === null || state.leaderId === candidate || state.leaderHeardAt === null) return null;
   return state.now - state.leaderHeardAt < state.options.electionTimeoutMicros ? "leaderAlive" : null;
 }
@@ -163,9 +195,11 @@ function hasNoConfiguration(state: RaftState): boolean {
   return configurationOf(state).voters.length === 0;
 }
 
-/** Changes nothing here: no term, no vote, no timer. */
+/** Changes nothing here: no term, no vote, and no timer of one that waits for a leader. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
-  const refuse = (reason: "staleTerm" | "leaderAlive" | "justStarted" | "noConfiguration" | "logNotUpToDate"): void => {
+  const refuse = (
+    reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "noConfiguration" | "logNotUpToDate",
+  ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
     respond(false);
   };
@@ -183,6 +217,8 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
   if (hasNoConfiguration(state)) return refuse("noConfiguration");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
   respond(true);
+  // When all know that the leader is gone, whoever asks first goes first.
+  if (state.leaderGone !== null) resetElectionTimer(state);
 }
 
 export function handleRequestPreVoteResponse(state: RaftState, from: MemberId, message: RequestPreVoteResponse): void {
@@ -206,11 +242,16 @@ export function ignoresRequestVote(state: RaftState, from: MemberId, message: Re
 
 /** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
 export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
-  const refuse = (reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate"): void => {
+  const refuse = (
+    reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate" | "leasePromised" | "justStarted",
+  ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
     send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
   };
   if (message.term < state.currentTerm) return refuse("staleTerm");
+  // The term may have been taken from another message; what was promised to a lease holds all the same.
+  const bound = message.leadershipTransfer ? null : boundByLease(state, from);
+  if (bound !== null) return refuse(bound);
   if (hasNoConfiguration(state)) return refuse("noConfiguration");
   // Asked again by the one we voted for: the first answer was lost, so it is given again.
   if (state.votedFor !== null && state.votedFor !== from) return refuse("votedForOther");

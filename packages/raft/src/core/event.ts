@@ -2,7 +2,9 @@
  * The one stream of events. Every transition of the core emits one; logs, metrics, the simulator's checks and the console
  * all read this stream, and none has a second one.
  */
+import type { LeaseRefusal } from "./lease.js";
 import type { MessageType } from "./message.js";
+import type { TransferEnd, TransferRefusal } from "./transfer.js";
 import type { Index, MemberId, Role, Term } from "./types.js";
 
 /** Why a message changed nothing. Each is ordinary in a network that delays, repeats and reorders. */
@@ -18,7 +20,8 @@ export type IgnoreReason =
   | "notExpected"
   | "beyondLog"
   | "overloaded"
-  | "repeated";
+  | "repeated"
+  | "notVoter";
 
 export type RaftEvent =
   | { readonly type: "roleChanged"; readonly role: Role; readonly previous: Role; readonly term: Term; readonly reason: string }
@@ -30,7 +33,14 @@ export type RaftEvent =
       readonly type: "voteRefused";
       readonly candidate: MemberId;
       readonly term: Term;
-      readonly reason: "votedForOther" | "logNotUpToDate" | "staleTerm" | "leaderAlive" | "justStarted" | "noConfiguration";
+      readonly reason:
+        | "votedForOther"
+        | "logNotUpToDate"
+        | "staleTerm"
+        | "leaderAlive"
+        | "justStarted"
+        | "leasePromised"
+        | "noConfiguration";
       readonly preVote: boolean;
     }
   | {
@@ -78,8 +88,23 @@ export type RaftEvent =
     }
   /** The leader sends no more to a member that has left; `told`: it knows that it has. */
   | { readonly type: "farewellEnded"; readonly peer: MemberId; readonly told: boolean }
-  | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index }
+  /** `lease`: without asking anybody. */
+  | { readonly type: "readConfirmed"; readonly id: number; readonly readIndex: Index; readonly lease: boolean }
+  /** A read could not be answered from the lease, and is asked for by a round of heartbeats. */
+  | { readonly type: "leaseRefused"; readonly reason: LeaseRefusal }
   | { readonly type: "quorumLost"; readonly term: Term }
+  /** A hint that the leader's process has ended; `held`: a lease that was promised forbids to act on it yet. */
+  | { readonly type: "leaderRefused"; readonly leader: MemberId; readonly term: Term; readonly held: boolean }
+  /** The proof of it; `hadPromise`: what was promised to its lease is void. */
+  | { readonly type: "leaderRestarted"; readonly leader: MemberId; readonly term: Term; readonly hadPromise: boolean }
+  | { readonly type: "transferStarted"; readonly target: MemberId; readonly term: Term }
+  | { readonly type: "transferEnded"; readonly target: MemberId; readonly term: Term; readonly reason: TransferEnd }
+  | {
+      readonly type: "transferAnswered";
+      readonly from: MemberId;
+      readonly requestId: number;
+      readonly refusal: TransferRefusal | "failed";
+    }
   | { readonly type: "snapshotSending"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
   | { readonly type: "snapshotSent"; readonly peer: MemberId; readonly lastIncludedIndex: Index }
   | {

@@ -9,12 +9,21 @@ import {
   handleRequestPreVoteResponse,
   handleRequestVote,
   handleRequestVoteResponse,
+  handleTimeoutNow,
   ignoresRequestVote,
 } from "./election.js";
 import type { IgnoreReason } from "./event.js";
 import { handleHeartbeat, handleHeartbeatResponse } from "./heartbeat.js";
 import { handleChangeRequest, refuseChange } from "./membership.js";
-import type { ChangeRequest, ChangeResponse, Message, MessageType, ProposeRequest, ProposeResponse } from "./message.js";
+import type {
+  ChangeRequest,
+  ChangeResponse,
+  Message,
+  MessageType,
+  ProposeRequest,
+  ProposeResponse,
+  TransferRequest,
+} from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { handleReadIndexRequest, handleReadIndexResponse, refuseRead } from "./read.js";
@@ -22,6 +31,7 @@ import { handleAppendEntries, handleAppendEntriesResponse } from "./replication.
 import { becomeFollower } from "./role.js";
 import { handleInstallSnapshot, handleInstallSnapshotResponse } from "./snapshot.js";
 import { emit, type RaftState } from "./state.js";
+import { handleTransferRequest, handleTransferResponse } from "./transfer.js";
 import type { MemberId, Role } from "./types.js";
 
 type MessageOf<Type extends MessageType> = Extract<Message, { readonly type: Type }>;
@@ -46,12 +56,13 @@ function fromPeer<M extends Message>(handle: (state: RaftState, progress: Progre
       return;
     }
     progress.lastContact = state.now;
+    progress.unreachable = false;
     handle(state, progress, message);
   };
 }
 
-/** Commands and changes handed on: whatever is to be done with them is done once. */
-function onFirstArrival<M extends ProposeRequest | ChangeRequest>(
+/** Commands, changes and wishes handed on: whatever is to be done with them is done once. */
+function onFirstArrival<M extends ProposeRequest | ChangeRequest | TransferRequest>(
   handle: (state: RaftState, from: MemberId, message: M) => void,
 ) {
   return (state: RaftState, from: MemberId, message: M): void => {
@@ -96,10 +107,18 @@ const notLeading = {
   ProposeResponse: passToDriver,
   ChangeRequest: onFirstArrival((state, from, message: ChangeRequest) => refuseChange(state, from, message)),
   ChangeResponse: passChangeToDriver,
+  TimeoutNow: notAsked,
+  TransferRequest: onFirstArrival(handleTransferRequest),
+  TransferResponse: handleTransferResponse,
 } satisfies Partial<Row>;
 
 export const TABLE: { readonly [R in Role]: Row } = {
-  follower: { ...notLeading, RequestPreVoteResponse: notAsked, RequestVoteResponse: notAsked },
+  follower: {
+    ...notLeading,
+    RequestPreVoteResponse: notAsked,
+    RequestVoteResponse: notAsked,
+    TimeoutNow: handleTimeoutNow,
+  },
   preCandidate: { ...notLeading, RequestPreVoteResponse: handleRequestPreVoteResponse, RequestVoteResponse: notAsked },
   candidate: { ...notLeading, RequestPreVoteResponse: notAsked, RequestVoteResponse: handleRequestVoteResponse },
   leader: {
@@ -120,6 +139,9 @@ export const TABLE: { readonly [R in Role]: Row } = {
     ProposeResponse: passToDriver,
     ChangeRequest: onFirstArrival(handleChangeRequest),
     ChangeResponse: passChangeToDriver,
+    TimeoutNow: notAsked,
+    TransferRequest: onFirstArrival(handleTransferRequest),
+    TransferResponse: handleTransferResponse,
   },
 };
 
@@ -151,6 +173,8 @@ function takeHigherTerm(state: RaftState, from: MemberId, message: Message): boo
     case "ProposeResponse":
     case "ChangeRequest":
     case "ChangeResponse":
+    case "TransferRequest":
+    case "TransferResponse":
       return true;
     default:
       becomeFollower(state, message.term, null, "a higher term was heard");
@@ -197,6 +221,8 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
     case "ProposeResponse":
     case "ChangeRequest":
     case "ChangeResponse":
+    case "TransferRequest":
+    case "TransferResponse":
       return false;
     default:
       break;

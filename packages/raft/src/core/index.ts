@@ -18,4 +18,5 @@ export type { Progress, SnapshotTransfer } from "./progress.js";
 export * from "./quorum.js";
 export { Raft, type RaftStart } from "./raft.js";
 export type { ConfigurationAt } from "./state.js";
+export { isTransferring, type TransferEnd, type TransferRefusal } from "./transfer.js";
 export * from "./types.js";

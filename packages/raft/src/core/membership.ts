@@ -22,6 +22,7 @@ import { confirmReads } from "./read.js";
 import { replicate } from "./replication.js";
 import { becomeFollower } from "./role.js";
 import { emit, latestConfiguration, type RaftState } from "./state.js";
+import { isTransferring, transferLeadership } from "./transfer.js";
 import type { Index, MemberId, Term } from "./types.js";
 
 export type MembershipOutcome = { readonly index: Index; readonly term: Term } | { readonly refusal: MembershipRefusal };
@@ -36,6 +37,7 @@ export function changeMembership(state: RaftState, change: MembershipChange, exp
   const latest = latestConfiguration(state);
   if (state.commitIndex < leadership.firstIndexOfTerm) return { refusal: "termNotCommitted" };
   if (latest.index > state.commitIndex || isJoint(latest.configuration)) return { refusal: "changePending" };
+  if (isTransferring(state)) return { refusal: "transferring" };
   if (expectedIndex !== null && expectedIndex !== latest.index) return { refusal: "configurationMoved" };
   const next = changed(latest.configuration, change);
   return typeof next === "string" ? { refusal: next } : { index: appendConfiguration(state, next), term: state.currentTerm };
@@ -76,6 +78,8 @@ export function settleMembership(state: RaftState): void {
     confirmReads(state);
   }
   dropDeparted(state);
+  // The target has, or will have, all of this leader's log: nothing is added to it, the next leader goes on.
+  if (isTransferring(state)) return;
   const { index, configuration } = latestConfiguration(state);
   // Nothing follows from a configuration that is not committed, or may not be (pitfalls, rule 27).
   if (index > state.commitIndex || state.commitIndex < leadership.firstIndexOfTerm) return;
@@ -91,6 +95,8 @@ export function settleMembership(state: RaftState): void {
 /** It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). */
 function giveWay(state: RaftState): void {
   replicate(state);
+  // Whoever has all of the log is told to campaign, so that nobody waits for a timeout.
+  transferLeadership(state, null);
   becomeFollower(state, state.currentTerm, null, "it is no voter any more");
 }
 
@@ -109,9 +115,9 @@ function dropDeparted(state: RaftState): void {
 }
 
 /**
- * Catch-up in rounds: a round is as many entries as the log had when it began. A learner is close enough once a round took
+ * Catch-up in rounds: a round is as many entries as the log had when it began. A learner is close enough while a round takes
  * it less than an election timeout, so that the entries which came meanwhile do not hold up a commit for longer than a change
- * of the leader would.
+ * of the leader would. While a change waits for another learner the rounds go on, because this one may fall behind again.
  */
 function haveCaughtUp(state: RaftState, { promote }: StagedChange): boolean {
   let all = true;
@@ -131,13 +137,17 @@ function hasCaughtUp(state: RaftState, progress: Progress): boolean {
     progress.catchUp = { round: catchUp?.round ?? 1, target: lastIndex, since: state.now, done: false };
     return false;
   }
-  if (catchUp.done || progress.matchIndex < catchUp.target) return catchUp.done;
-  const tookMicros = state.now - catchUp.since;
-  const done = tookMicros < electionTimeoutMicros;
   const { round, target } = catchUp;
-  emit(state, { type: "catchUpRound", peer: progress.id, round, target, tookMicros, done });
-  progress.catchUp = done ? { ...catchUp, done } : { round: round + 1, target: lastIndex, since: state.now, done: false };
-  return done;
+  const tookMicros = state.now - catchUp.since;
+  const inTime = tookMicros < electionTimeoutMicros;
+  if (progress.matchIndex < target) {
+    if (!inTime) progress.catchUp = { ...catchUp, done: false };
+    return catchUp.done && inTime;
+  }
+  // One that stays close goes through a round with every answer; that is no news.
+  if (!catchUp.done || !inTime) emit(state, { type: "catchUpRound", peer: progress.id, round, target, tookMicros, done: inTime });
+  progress.catchUp = { round: inTime ? round : round + 1, target: lastIndex, since: state.now, done: inTime };
+  return inTime;
 }
 
 // ---- Every member's part ----

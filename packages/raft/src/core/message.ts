@@ -7,7 +7,8 @@
  * field as untrusted in meaning (it may be stale, duplicated, reordered or make no sense) and never throws on one.
  */
 import type { MembershipChange, MembershipRefusal } from "./membership-change.js";
-import type { Entry, Index, ProposedType, Term } from "./types.js";
+import type { TransferRefusal } from "./transfer.js";
+import type { Entry, Index, MemberId, ProposedType, Term } from "./types.js";
 
 /** Would you vote for me in `proposedTerm`? Changes nothing on either side (dissertation section 9.6). */
 export interface RequestPreVote {
@@ -54,6 +55,8 @@ export interface AppendEntries {
   /** Contiguous, the first at `prevLogIndex + 1`. */
   readonly entries: readonly Entry[];
   readonly leaderCommit: Index;
+  /** The leader uses leases: whoever acknowledges this backs nobody else for an election timeout. */
+  readonly leases: boolean;
 }
 
 export interface AppendEntriesResponse {
@@ -80,6 +83,8 @@ export interface Heartbeat {
   readonly leaderCommit: Index;
   /** Number of the newest round of confirmation; a counter of the leader that never repeats in a term. 0: none yet. */
   readonly readRound: number;
+  /** As in AppendEntries. */
+  readonly leases: boolean;
 }
 
 export interface HeartbeatResponse {
@@ -149,8 +154,33 @@ export interface ProposeResponse {
   readonly firstIndex: Index;
   /** The term in which they were appended. The sender settles from its own apply of exactly this (index, term). */
   readonly entryTerm: Term;
-  /** Why nothing was appended, or null. */
-  readonly refusal: "notLeader" | "overloaded" | "tooLarge" | null;
+  /** Why nothing was appended, or null. `transferring`: ask again when the leader has changed. */
+  readonly refusal: "notLeader" | "overloaded" | "tooLarge" | "transferring" | null;
+}
+
+/** "Campaign now": from the leader to the member it hands over to, once (dissertation section 3.10). */
+export interface TimeoutNow {
+  readonly type: "TimeoutNow";
+  readonly term: Term;
+}
+
+/** A follower hands on the wish that leadership should move. */
+export interface TransferRequest {
+  readonly type: "TransferRequest";
+  readonly term: Term;
+  /** Rises with each request, also over restarts: one that arrives twice is carried out once. */
+  readonly requestId: number;
+  /** Null: the best voter. */
+  readonly target: MemberId | null;
+}
+
+/** Only when nothing comes of it: of the rest a new leader is the sign. */
+export interface TransferResponse {
+  readonly type: "TransferResponse";
+  readonly term: Term;
+  readonly requestId: number;
+  /** Why it was not begun; `failed`: it was, and the target did not take over in time. */
+  readonly refusal: TransferRefusal | "failed";
 }
 
 /** A change of the members that another member hands to the leader, once (membership.ts). */
@@ -190,6 +220,9 @@ export type Message =
   | ProposeRequest
   | ProposeResponse
   | ChangeRequest
-  | ChangeResponse;
+  | ChangeResponse
+  | TimeoutNow
+  | TransferRequest
+  | TransferResponse;
 
 export type MessageType = Message["type"];

@@ -27,6 +27,13 @@ export interface RaftOptions {
   /** Entries, and bytes, given to the state machine and not yet reported as applied. */
   readonly maxUnappliedEntries: number;
   readonly maxUnappliedBytes: number;
+  /** By how many thousandths a clock may run faster or slower than true time, at most. Leases are shortened by it. */
+  readonly clockDriftPerMille: number;
+  /**
+   * Whom a leader that hands over without naming anybody prefers: the highest. 0: nobody hands over to this server unless it
+   * is named, and it campaigns by itself only when nobody else has led for a long time.
+   */
+  readonly priority: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -45,6 +52,8 @@ export const DEFAULT_OPTIONS: RaftOptions = {
   snapshotChunkBytes: MEBIBYTE / 4,
   maxUnappliedEntries: 4096,
   maxUnappliedBytes: 4 * MEBIBYTE,
+  clockDriftPerMille: 100,
+  priority: 1,
 };
 
 /** Lowest and highest value of each option. */
@@ -62,6 +71,8 @@ const RANGES: { readonly [Name in keyof RaftOptions]: readonly [number, number] 
   snapshotChunkBytes: [1, 2 * MEBIBYTE],
   maxUnappliedEntries: [1, 1_000_000],
   maxUnappliedBytes: [1, 1024 * MEBIBYTE],
+  clockDriftPerMille: [0, 500],
+  priority: [0, 100],
 };
 
 /** Fills in defaults and checks. Throws a RangeError that names the field, the value and the range. */

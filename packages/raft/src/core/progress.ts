@@ -32,7 +32,7 @@ export interface CatchUp {
   readonly round: number;
   readonly target: Index;
   readonly since: Micros;
-  /** It was close enough at the end of a round. */
+  /** It was close enough at the end of the last round. */
   readonly done: boolean;
 }
 
@@ -57,6 +57,10 @@ export interface Progress {
   sentCommit: Index;
   /** When it last answered in this term. */
   lastContact: Micros;
+  /** What was sent is lost, or a connection to it broke, and it has not answered since. */
+  unreachable: boolean;
+  /** When the newest round was sent that it answered in a way that counts for a lease; before any time: none. */
+  leaseFrom: Micros;
   /** The newest round of confirmation it answered. */
   ackedRound: number;
   /** Something was acknowledged since the last heartbeat was answered; otherwise an append may have been lost. */
@@ -80,6 +84,8 @@ export function newProgress(id: MemberId, lastIndex: Index, now: Micros): Progre
     inflightBytes: 0,
     sentCommit: 0,
     lastContact: now,
+    unreachable: false,
+    leaseFrom: Number.NEGATIVE_INFINITY,
     ackedRound: 0,
     ackedSinceHeartbeat: false,
     snapshot: null,

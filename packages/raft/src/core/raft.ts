@@ -8,11 +8,13 @@
 import { type ProposeRefusal, proposeCommands, readConfiguration } from "./append.js";
 import { advanceCommit, recordApplied, takeCommitted } from "./commit.js";
 import type { Configuration, MemberRecord } from "./configuration.js";
-import { checkQuorum, countOwnVote, mayCampaign, onElectionTimeout } from "./election.js";
+import { checkQuorum, countOwnVote, mayCampaign, onElectionTimeout, quorumHeardAt } from "./election.js";
 import { receive } from "./handlers.js";
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { checkIndexes } from "./index-order.js";
 import { InvariantViolation } from "./invariants.js";
+import { peerRefused, peerRestarted } from "./leader-gone.js";
+import { leaseEnd, leaseHolds, readByLease, usesLeases } from "./lease.js";
 import { RaftLog } from "./log.js";
 import { announceCommitted, changeMembership, type MembershipOutcome, reachable, settleMembership } from "./membership.js";
 import type { MembershipChange } from "./membership-change.js";
@@ -21,6 +23,7 @@ import { checkOptions, type RaftOptions } from "./options.js";
 import { releaseHeld, send } from "./outbox.js";
 import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.js";
 import type { Progress } from "./progress.js";
+import { replicationTargets } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
@@ -33,7 +36,16 @@ import {
   snapshotRejected,
   snapshotTaken,
 } from "./snapshot.js";
-import { type ConfigurationAt, configurationOf, type Effects, emit, latestConfiguration, type RaftState } from "./state.js";
+import {
+  type ConfigurationAt,
+  configurationOf,
+  type Effects,
+  emit,
+  isListed,
+  latestConfiguration,
+  type RaftState,
+} from "./state.js";
+import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
 import type { Entry, HardState, Index, LogPosition, MemberId, Micros, ProposedType, Role, Term } from "./types.js";
 
 /** What a server starts from: everything a disk gave back. */
@@ -69,6 +81,7 @@ export class Raft {
     this.#enter(now, (state) => {
       if (state.role === "leader") {
         if (state.leadership !== null && now >= state.leadership.quorumCheckAt) checkQuorum(state);
+        expireTransfer(state);
         if (state.role === "leader" && now >= state.heartbeatDeadline) broadcastHeartbeat(state);
       } else if (now >= state.electionDeadline) {
         onElectionTimeout(state);
@@ -106,6 +119,19 @@ export class Raft {
     return (
       this.#enter(now, (state) => (state.role === "leader" ? addRead(state, null, id) : forwardRead(state, id))) ?? "notLeader"
     );
+  }
+
+  /**
+   * A linearizable read without a message, if this server leads and holds a lease: the index at or after which the state
+   * answers it. Null: ask with `read`. Ask `leaseHolds` again when the state was looked at.
+   */
+  readByLease(now: Micros, id: number): Index | null {
+    return this.#enter(now, (state) => readByLease(state, id));
+  }
+
+  /** Whether the lease still runs, so that what was read meanwhile may be answered. */
+  leaseHolds(now: Micros): boolean {
+    return this.#enter(now, leaseHolds) ?? false;
   }
 
   /**
@@ -152,9 +178,29 @@ export class Raft {
     });
   }
 
-  /** Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. */
-  stepDown(now: Micros, reason: string): void {
+  /**
+   * Begins to hand leadership over to `target`, or to the best voter when it is null. What comes of it is told by the events
+   * `leaderChanged` and `transferEnded`; until then `propose` answers "transferring".
+   */
+  transferLeadership(
+    now: Micros,
+    target: MemberId | null,
+  ): { readonly target: MemberId } | { readonly refusal: TransferRefusal } {
+    return this.#enter(now, (state) => transferLeadership(state, target)) ?? { refusal: "notLeader" };
+  }
+
+  /** Hands such a wish to the leader. False: none is known. A refusal comes as the event `transferAnswered`. */
+  forwardTransfer(now: Micros, requestId: number, target: MemberId | null): boolean {
+    return this.#enter(now, (state) => forwardTransfer(state, requestId, target)) ?? false;
+  }
+
+  /**
+   * Gives up leadership, or a campaign; the driver's answer to a stalled disk or a late loop. `handsOver`: if a voter has all of
+   * the log it is told to campaign, so that the others need not wait for a timeout.
+   */
+  stepDown(now: Micros, reason: string, handsOver = false): void {
     this.#enter(now, (state) => {
+      if (handsOver && state.role === "leader") transferLeadership(state, null);
       if (state.role !== "follower") becomeFollower(state, state.currentTerm, null, reason);
     });
   }
@@ -162,6 +208,16 @@ export class Raft {
   /** What was under way to this member is lost, or may be. */
   peerUnreachable(now: Micros, id: MemberId): void {
     this.#enter(now, (state) => peerLost(state, id));
+  }
+
+  /** The connection to this member was lost and another one is refused: nobody listens there any more. A hint, no proof. */
+  peerRefused(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => peerRefused(state, id));
+  }
+
+  /** This member has shaken hands in a later life than before: the earlier one has ended. */
+  peerRestarted(now: Micros, id: MemberId): void {
+    this.#enter(now, (state) => peerRestarted(state, id));
   }
 
   /** A connection to this member is open: what waits for it can go at once. */
@@ -174,9 +230,16 @@ export class Raft {
     });
   }
 
-  /** What a member says of its own log when it connects. Less than it acknowledged means that its disk went back in time. */
-  peerLog(now: Micros, id: MemberId, durableIndex: Index, recovering: boolean): void {
+  /**
+   * What a member says of itself when it connects: its log, and its priority. A log that is shorter than what it acknowledged
+   * means that its disk went back in time.
+   */
+  peerLog(now: Micros, id: MemberId, durableIndex: Index, recovering: boolean, priority = 1): void {
     this.#enter(now, (state) => {
+      // Only of members, so that strangers do not add up.
+      for (const known of state.priorities.keys())
+        if (!replicationTargets(configurationOf(state)).includes(known)) state.priorities.delete(known);
+      if (replicationTargets(configurationOf(state)).includes(id)) state.priorities.set(id, priority);
       const progress = state.leadership?.progress.get(id);
       if (progress !== undefined && durableIndex < progress.matchIndex && !recovering) {
         emit(state, { type: "durableRegressed", peer: id, matchIndex: progress.matchIndex, durableIndex });
@@ -302,7 +365,7 @@ export class Raft {
   }
   /** Whether a configuration that this log still knows lists this server. */
   get wasMember(): boolean {
-    return this.#state.configurations.some(({ configuration }) => configuration.members.some(({ id }) => id === this.#state.id));
+    return isListed(this.#state);
   }
   /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
   get reachable(): readonly MemberRecord[] {
@@ -311,6 +374,25 @@ export class Raft {
   /** The configuration in force at `index`, which a snapshot at that index must carry. */
   configurationAt(index: Index): ConfigurationAt {
     return configurationAt(this.#state, index);
+  }
+  /** When the leader was last heard; null: none is known. On a leader: when a quorum last answered it. */
+  get leaderHeardAt(): Micros | null {
+    const { leaderId, leaderHeardAt } = this.#state;
+    return quorumHeardAt(this.#state) ?? (leaderId === null ? null : leaderHeardAt);
+  }
+  /** Until when reads may be answered from the lease, unless it ends before; null: there is none. */
+  get leaseUntil(): Micros | null {
+    const state = this.#state;
+    const end = usesLeases(state) ? leaseEnd(state) : Number.NEGATIVE_INFINITY;
+    return end > state.now ? end : null;
+  }
+  /** Leadership is being handed over. */
+  get transferring(): boolean {
+    return isTransferring(this.#state);
+  }
+  /** … and to whom. */
+  get transferTarget(): MemberId | null {
+    return this.#state.leadership?.transfer?.target ?? null;
   }
   get failed(): boolean {
     return this.#state.failed;
@@ -430,8 +512,9 @@ function takeBatch(state: RaftState): PersistBatch | null {
 }
 
 function deadlineOf(state: RaftState): Micros {
-  if (state.leadership !== null) return Math.min(state.heartbeatDeadline, state.leadership.quorumCheckAt);
-  return state.electionDeadline;
+  const { leadership } = state;
+  if (leadership === null) return state.electionDeadline;
+  return Math.min(state.heartbeatDeadline, leadership.quorumCheckAt, leadership.transfer?.endsAt ?? state.heartbeatDeadline);
 }
 
 function createState(start: RaftStart): RaftState {
@@ -464,10 +547,13 @@ function createState(start: RaftStart): RaftState {
     receiving: null,
     forwardedReads: new Set(),
     arrivals: new Map(),
+    priorities: new Map(),
     now: start.now,
     electionDeadline: start.now,
     heartbeatDeadline: start.now,
     leaderHeardAt: null,
+    leaderGone: null,
+    leasePromise: null,
     silentUntil: start.now,
     readRound: 0,
     outbox: { ready: [], held: [] },

@@ -67,7 +67,7 @@ export function confirmReads(state: RaftState): void {
 function answerRead(state: RaftState, read: PendingRead): void {
   if (read.readIndex === null) return;
   if (read.from === null) {
-    emit(state, { type: "readConfirmed", id: read.id, readIndex: read.readIndex });
+    emit(state, { type: "readConfirmed", id: read.id, readIndex: read.readIndex, lease: false });
     state.effects.readsReady.push({ id: read.id, index: read.readIndex });
   } else {
     send(state, read.from, { type: "ReadIndexResponse", term: state.currentTerm, requestId: read.id, readIndex: read.readIndex });
@@ -112,6 +112,6 @@ export function handleReadIndexResponse(state: RaftState, from: MemberId, messag
     state.effects.readsFailed.push(message.requestId);
     return;
   }
-  emit(state, { type: "readConfirmed", id: message.requestId, readIndex: message.readIndex });
+  emit(state, { type: "readConfirmed", id: message.requestId, readIndex: message.readIndex, lease: false });
   state.effects.readsReady.push({ id: message.requestId, index: message.readIndex });
 }

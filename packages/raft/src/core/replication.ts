@@ -5,12 +5,14 @@
 import { extendLog, readConfiguration, truncateLog } from "./append.js";
 import { advanceCommit, followCommit } from "./commit.js";
 import { invariant } from "./invariants.js";
+import { promiseLease, usesLeases } from "./lease.js";
 import type { AppendEntries, AppendEntriesResponse } from "./message.js";
 import { send } from "./outbox.js";
 import { announceProgress, becomeProbe, becomeReplicate, type Progress, recordAcknowledged, recordSent } from "./progress.js";
 import { heardLeader } from "./role.js";
 import { resumeTransfer, startTransfer } from "./snapshot.js";
 import { emit, type RaftState } from "./state.js";
+import { endTransfer, tellTarget } from "./transfer.js";
 import type { Entry, Index, MemberId } from "./types.js";
 
 /** Sends every follower what it may have. Called once a turn, so that a turn's proposals travel together. */
@@ -94,6 +96,7 @@ function sendAppend(
     prevLogTerm,
     entries,
     leaderCommit: state.commitIndex,
+    leases: usesLeases(state),
   });
 }
 
@@ -130,6 +133,7 @@ function isWellFormed(message: AppendEntries): boolean {
 /** Raft Figure 2, AppendEntries, steps 2 to 5; from the leader of the current term (handlers.ts has seen to step 1). */
 export function handleAppendEntries(state: RaftState, from: MemberId, message: AppendEntries): void {
   heardLeader(state, from);
+  promiseLease(state, from, message.leases);
   if (!isWellFormed(message)) {
     emit(state, { type: "messageIgnored", from, message: message.type, reason: "malformed" });
     return;
@@ -226,6 +230,7 @@ function accepted(state: RaftState, progress: Progress, message: AppendEntriesRe
     announceProgress(state, progress);
   }
   if (advanced) advanceCommit(state);
+  tellTarget(state);
   state.effects.replicate = true;
 }
 
@@ -252,7 +257,10 @@ function refused(state: RaftState, progress: Progress, message: AppendEntriesRes
 /** The transport lost what was under way to this member. */
 export function peerLost(state: RaftState, id: MemberId): void {
   const progress = state.leadership?.progress.get(id);
-  if (progress === undefined || progress.state === "snapshot") return;
+  if (progress === undefined) return;
+  progress.unreachable = true;
+  if (state.leadership?.transfer?.target === id) endTransfer(state, "targetLost");
+  if (progress.state === "snapshot") return;
   becomeProbe(progress, progress.matchIndex + 1);
   announceProgress(state, progress);
   state.effects.replicate = true;

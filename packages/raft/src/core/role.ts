@@ -5,12 +5,25 @@
 import { invariant } from "./invariants.js";
 import { failReads } from "./read.js";
 import { emit, type RaftState } from "./state.js";
+import { endTransfer } from "./transfer.js";
 import type { MemberId, Role, Term } from "./types.js";
 
-/** A new random wait, from [1, 2) times the election timeout, so that servers seldom campaign together (section 5.2). */
+/** How many election timeouts a server of priority 0 waits longer than the others. */
+const LAST_RESORT_TIMEOUTS = 4;
+
+/**
+ * A new random wait, from [1, 2) times the election timeout, so that servers seldom campaign together (section 5.2). A
+ * server of priority 0 leaves it to the others for much longer, but not for ever: its log may be the only one that can win.
+ */
 export function resetElectionTimer(state: RaftState): void {
-  const base = state.options.electionTimeoutMicros;
-  state.electionDeadline = state.now + base + Math.floor((state.random() / 2 ** 32) * base);
+  const { electionTimeoutMicros: base, heartbeatIntervalMicros: short, priority } = state.options;
+  const chance = state.random() / 2 ** 32;
+  const { leaderGone } = state;
+  // Whoever knows that there is nobody to wait for tries again soon: the votes may have been split.
+  if (leaderGone !== null && state.now < leaderGone.until && priority > 0)
+    state.electionDeadline = Math.max(state.now, leaderGone.from) + short + Math.floor(chance * 2 * short);
+  else state.electionDeadline = state.now + base + Math.floor(chance * base);
+  if (priority === 0) state.electionDeadline += LAST_RESORT_TIMEOUTS * base;
 }
 
 /**
@@ -37,6 +50,7 @@ export function setRole(state: RaftState, role: Role, reason: string): void {
   state.campaign = null;
   if (previous === "leader") {
     failReads(state);
+    endTransfer(state, "steppedDown");
     state.leadership = null;
   }
   if (previous !== role) emit(state, { type: "roleChanged", role, previous, term: state.currentTerm, reason });
@@ -85,6 +99,7 @@ export function heardLeader(state: RaftState, leader: MemberId): void {
   noteLeaderOfTerm(state, leader);
   if (state.role !== "follower") becomeFollower(state, state.currentTerm, leader, "a leader of this term was heard");
   else setLeader(state, leader);
+  state.leaderGone = null;
   state.leaderHeardAt = state.now;
   resetElectionTimer(state);
 }

@@ -13,7 +13,7 @@ import { send } from "./outbox.js";
 import type { SnapshotMetadata } from "./output.js";
 import { announceProgress, becomeReplicate, type Progress } from "./progress.js";
 import { heardLeader } from "./role.js";
-import { type ConfigurationAt, emit, latestConfiguration, type RaftState, type Receiving } from "./state.js";
+import { type ConfigurationAt, emit, isListed, latestConfiguration, type RaftState, type Receiving } from "./state.js";
 import type { Index, MemberId, Term } from "./types.js";
 
 /** The configuration in force at `index`: what a snapshot at that index must carry. */
@@ -286,8 +286,11 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
 /** The snapshot's configuration becomes the base; configurations in the kept suffix stay above it, all others go. */
 function adoptSnapshotConfiguration(state: RaftState, metadata: SnapshotMetadata, keepSuffix: boolean): void {
   const before = latestConfiguration(state);
+  const wasListed = isListed(state);
   const above = keepSuffix ? state.configurations.filter((each) => each.index > metadata.lastIncludedIndex) : [];
   state.configurations = [{ index: metadata.configurationIndex, configuration: metadata.configuration }, ...above];
+  // The entry that left it out is in no log that it will see: the snapshot is all that says it (membership.ts).
+  if (wasListed && !isListed(state)) state.removedAt = metadata.configurationIndex;
   if (latestConfiguration(state).index !== before.index || latestConfiguration(state).configuration !== before.configuration)
     announceConfiguration(state);
 }

@@ -7,12 +7,14 @@
 import type { Arrivals } from "./arrivals.js";
 import type { Configuration } from "./configuration.js";
 import type { RaftEvent } from "./event.js";
+import type { LeasePromise, LeaseRound } from "./lease.js";
 import type { RaftLog } from "./log.js";
 import type { ChangeResponse, ProposeResponse } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "./output.js";
 import type { Progress } from "./progress.js";
+import type { Transfer } from "./transfer.js";
 import type { Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
 /** A configuration and the log entry that made it (0: the founding one, or unknown before any). */
@@ -51,6 +53,12 @@ export interface Leadership {
   uncommittedBytes: number;
   /** When to look whether a quorum still answers. */
   quorumCheckAt: Micros;
+  /** Leadership is being handed over. */
+  transfer: Transfer | null;
+  /** Somebody was told to campaign: no read is answered from a lease for the rest of the term. */
+  leasesEnded: boolean;
+  /** Rounds of heartbeats that were sent, the oldest first. */
+  readonly leaseRounds: LeaseRound[];
   /** The configuration changed: what a quorum has reached must be counted anew. */
   recount: boolean;
 }
@@ -111,6 +119,8 @@ export interface RaftState {
   readonly forwardedReads: Set<number>;
   /** Which requests of other members have arrived; kept over terms. */
   readonly arrivals: Map<MemberId, Arrivals>;
+  /** What members said of their priority when they connected. */
+  readonly priorities: Map<MemberId, number>;
 
   now: Micros;
   /** When an election begins unless a leader is heard; unused while leading. */
@@ -119,6 +129,10 @@ export interface RaftState {
   heartbeatDeadline: Micros;
   /** When the current leader was last heard; null: not in this life of the process, or not since it stepped down. */
   leaderHeardAt: Micros | null;
+  /** The leader's process seems to have ended: from then on, until then, campaigns follow each other quickly (leader-gone.ts). */
+  leaderGone: { readonly from: Micros; readonly until: Micros } | null;
+  /** What this follower has promised to a leader that uses leases. */
+  leasePromise: LeasePromise | null;
   /** Until when no vote is given after a start, because a lease given before it may still run (design law 9). */
   silentUntil: Micros;
   /** Counts rounds of confirmation; never repeats in a life of the process. */
@@ -169,6 +183,11 @@ export function latestConfiguration(state: RaftState): ConfigurationAt {
   const newest = state.configurations.at(-1);
   if (newest === undefined) throw new Error("the stack of configurations is never empty");
   return newest;
+}
+
+/** Whether a configuration that this log still knows lists this server. */
+export function isListed({ configurations, id }: RaftState): boolean {
+  return configurations.some(({ configuration }) => configuration.members.some((member) => member.id === id));
 }
 
 export function emit(state: RaftState, event: RaftEvent): void {

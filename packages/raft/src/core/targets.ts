@@ -22,8 +22,9 @@ export function followConfiguration(state: RaftState): void {
   if (leadership === null) return;
   leadership.recount = true;
   const targets = newTargets(state);
-  const { index } = latestConfiguration(state);
+  const { index, configuration } = latestConfiguration(state);
   for (const [id, progress] of leadership.progress) {
+    if (configuration.staged?.promote.includes(id) !== true) progress.catchUp = null;
     if (!targets.has(id)) {
       progress.farewell ??= { index, since: state.now, toldAt: null };
       targets.set(id, progress);

@@ -173,11 +173,13 @@ export class TcpLink {
   #end(reason: string, refused = false): void {
     if (this.#state !== "dialling" && this.#state !== "open") return;
     const { minRetryMs, maxRetryMs } = this.#context.settings;
-    if (this.#state === "open" && monotonicMs() - this.#openedAt >= maxRetryMs) this.#tries = 0;
+    const lasted = this.#state === "open" && monotonicMs() - this.#openedAt >= maxRetryMs;
+    if (lasted) this.#tries = 0;
     this.#drop();
     this.#state = "waiting";
-    // Half of the pause is chance, so that nodes which lost each other in one moment don't meet again in one.
-    const pause = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(this.#tries, 30)) * (0.5 + Math.random() / 2);
+    // Half of the pause is chance, so that nodes which lost each other in one moment don't meet again in one. After a connection
+    // that lasted the first try is at once: if it is refused, the peer's process has ended, and that is worth knowing soon.
+    const pause = lasted ? 0 : Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(this.#tries, 30)) * (0.5 + Math.random() / 2);
     this.#tries += 1;
     this.#timer = setTimeout(() => this.dial(), pause);
     this.#context.handler.closed(this.#peer.name, this.#channel, reason, refused);

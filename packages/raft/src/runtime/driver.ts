@@ -6,6 +6,7 @@
  * core's output until there is none: persists, sends, applies, settles; and flushes the network once. So everything that
  * arrives in one turn of the event loop shares one write, one sync and one packet.
  */
+import type { ProposeRefusal } from "../core/append.js";
 import type { ChangeResponse, Message } from "../core/message.js";
 import type { Envelope, Output } from "../core/output.js";
 import type { Raft } from "../core/raft.js";
@@ -19,6 +20,7 @@ import type { Read, Reads } from "./reads.js";
 import { readTimedOut } from "./requests.js";
 import type { SnapshotWork } from "./snapshot-work.js";
 import type { StateMachine } from "./state-machine.js";
+import { type Transfers, type TransferWish, transferRefused } from "./transfers.js";
 
 /** Sends a message to a member. False: it was dropped, nothing of it will arrive. */
 export type SendMessage = (to: MemberId, message: Message) => boolean;
@@ -29,6 +31,7 @@ export interface DriverParts<Machine extends StateMachine> {
   readonly host: MachineHost<Machine>;
   readonly proposals: Proposals;
   readonly reads: Reads;
+  readonly transfers: Transfers;
   readonly send: SendMessage;
   readonly flush: () => void;
   /** True when bytes were read from the network since it was last asked. */
@@ -70,8 +73,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   #outOfSpace = false;
   /** What is proposed can't be handed on now: no connection to the leader, or it does not lead. Until there is news. */
   #blocked = false;
-  /** The leader changed in this turn: what waits for one may go. */
+  /** The leader changed in this turn, or stays after all: what waits for one may go. */
   #leaderNews = false;
+
+  /** Called at the end of each turn; for whoever waits for a state of the core. */
+  afterTurn: (() => void) | null = null;
 
   constructor(parts: DriverParts<Machine>) {
     this.#parts = parts;
@@ -122,6 +128,47 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.schedule();
   }
 
+  /** The index from which a read may be answered by the lease; null: there is none. See `leaseHolds`. */
+  readByLease(): Index | null {
+    const index = this.#raft.readByLease(this.#clock.now(), this.#parts.reads.takeNumber());
+    if (this.#raft.hasOutput) this.schedule();
+    return index;
+  }
+
+  /** Whether it still runs, now that the state was looked at. */
+  leaseHolds(): boolean {
+    const holds = this.#raft.leaseHolds(this.#clock.now());
+    if (this.#raft.hasOutput) this.schedule();
+    return holds;
+  }
+
+  /** Asks for leadership to move: of this node's core, or of the leader. */
+  transfer(wish: TransferWish): void {
+    const raft = this.#raft;
+    const { transfers } = this.#parts;
+    const now = this.#clock.now();
+    const leader = raft.leaderId;
+    if (leader === null) return wish.settle(transferRefused("notLeader"), null);
+    if (raft.role === "leader") {
+      const outcome = raft.transferLeadership(now, wish.to);
+      if (!("refusal" in outcome)) transfers.add(wish, leader, raft.currentTerm, null);
+      else if (outcome.refusal === "self") wish.settle(null, leader);
+      else wish.settle(transferRefused(outcome.refusal), null);
+    } else {
+      const requestId = this.#nextRequestId;
+      this.#nextRequestId += 1;
+      transfers.add(wish, leader, raft.currentTerm, requestId);
+      if (!raft.forwardTransfer(now, requestId, wish.to)) transfers.dropped(requestId);
+    }
+    this.schedule();
+  }
+
+  /** The connection to a member is lost. */
+  disconnected(member: MemberId): void {
+    this.#parts.proposals.memberLost(member);
+    this.tell((raft, now) => raft.peerUnreachable(now, member));
+  }
+
   /** A connection to a member is open. */
   connected(member: MemberId): void {
     this.#blocked = false;
@@ -159,7 +206,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     if (!this.#outOfSpace)
       this.#parts.publish({ type: "warning", message: `the log can't be written and waits for space: ${error.message}` });
     this.#outOfSpace = true;
-    this.tell((raft, now) => raft.stepDown(now, "no space for the log"));
+    this.tell((raft, now) => raft.stepDown(now, "no space for the log", true));
   }
 
   // ---- The turn ----
@@ -173,6 +220,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       this.#drain();
       this.#parts.flush();
       this.#setTimer();
+      this.afterTurn?.();
     } catch (error) {
       this.#parts.fail(error instanceof Error ? error.message : String(error));
     } finally {
@@ -210,9 +258,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
         return;
       }
       if (event.type === "leaderChanged") {
-        this.#parts.proposals.leaderLost(this.leadership);
+        this.#parts.proposals.leaderLost(this.leadership, this.#clock.now() + this.#parts.electionMicros / 2);
         this.#leaderNews = true;
       }
+      if (event.type === "transferEnded") this.#leaderNews = true;
+      this.#parts.transfers.happened(event);
     }
     // Sending and the own write run side by side (dissertation 10.2.1), and the others' work begins first; what must wait for
     // the write is not among these messages, the core holds it.
@@ -240,6 +290,11 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       this.#parts.proposals.putBack(this.#parts.proposals.takeForwarded(message.requestId));
     } else if (message.type === "ChangeRequest") {
       this.#parts.changeNotSent(message.requestId);
+    } else if (message.type === "TransferRequest") {
+      this.#parts.transfers.dropped(message.requestId);
+    } else if (this.#raft.transferTarget === to) {
+      // Whoever can't be reached can't take over.
+      this.#raft.peerUnreachable(this.#clock.now(), to);
     } else if (message.type === "AppendEntries" && this.#raft.progress.get(to)?.state === "replicate") {
       this.#raft.peerUnreachable(this.#clock.now(), to);
     }
@@ -275,24 +330,26 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
       return true;
     }
     this.#refused(batch, outcome.refusal);
-    return outcome.refusal !== "notLeader";
+    return !this.#blocked;
   }
 
   #forward(batch: Proposal[]): boolean {
+    const leader = this.#raft.leaderId;
     const requestId = this.newRequestId();
     const commands = batch.map((proposal) => proposal.command);
-    if (!this.#raft.forward(this.#clock.now(), requestId, commands, batch[0]?.entryType)) {
+    if (leader === null || !this.#raft.forward(this.#clock.now(), requestId, commands, batch[0]?.entryType)) {
       this.#parts.proposals.putBack(batch);
       return false;
     }
-    this.#parts.proposals.forwarded(requestId, batch, this.leadership);
+    this.#parts.proposals.forwarded(requestId, batch, leader, this.leadership);
     // Sent by the next take; if it is dropped there, the batch comes back.
     return true;
   }
 
-  #refused(batch: readonly Proposal[], refusal: "notLeader" | "overloaded" | "tooLarge"): void {
+  #refused(batch: readonly Proposal[], refusal: ProposeRefusal): void {
     const { proposals } = this.#parts;
-    if (refusal === "notLeader") {
+    // While leadership moves commands are held, not failed: until there is another leader, or the old one goes on.
+    if (refusal === "notLeader" || refusal === "transferring") {
       this.#blocked = true;
       proposals.putBack(batch);
     } else if (refusal === "overloaded") {
@@ -306,12 +363,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
   }
 
   /** The leader's answer to what was forwarded. */
-  #placed(
-    requestId: number,
-    firstIndex: Index,
-    entryTerm: number,
-    refusal: "notLeader" | "overloaded" | "tooLarge" | null,
-  ): void {
+  #placed(requestId: number, firstIndex: Index, entryTerm: number, refusal: ProposeRefusal | null): void {
     const { proposals } = this.#parts;
     const batch = proposals.takeForwarded(requestId);
     if (batch.length === 0) return;
@@ -338,7 +390,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     if (this.#stopped) return;
     const { proposals, reads } = this.#parts;
     let at = this.#coreDeadline ?? Number.MAX_SAFE_INTEGER;
-    at = Math.min(at, proposals.nextExpiry, reads.nextExpiry);
+    at = Math.min(at, proposals.nextExpiry, reads.nextExpiry, this.#parts.transfers.nextExpiry);
     if (proposals.hasWaiting) at = Math.min(at, this.#clock.now() + this.#parts.heartbeatMicros);
     if (reads.hasAsked || reads.hasUnasked) at = Math.min(at, this.#clock.now() + this.#parts.electionMicros / 2);
     if (this.#timer !== null) {
@@ -384,13 +436,14 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     this.#blocked = false;
     proposals.expire(now);
     reads.expire(now, readTimedOut);
+    this.#parts.transfers.expire(now);
     reads.retry(now, this.#parts.electionMicros / 2);
     const stalledSince = this.#log?.oldestUnfinishedSince ?? null;
     if (stalledSince !== null && now - stalledSince >= this.#parts.electionMicros) {
       // A disk this slow must not lead, although its network is alive (etcd #15247).
       this.tell(
         (raft, when) =>
-          raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout"),
+          raft.role === "leader" && raft.stepDown(when, "the disk has not finished a write for an election timeout", true),
       );
     }
     this.#raft.advance(now);

@@ -14,6 +14,12 @@ export type RaftErrorCode =
   | "notLeader"
   /** The leader was lost after the command was appended: another leader may commit it or not. */
   | "leadershipLost"
+  /** The member that should lead is a learner. */
+  | "notVoter"
+  /** Nobody was named, and there is nobody to hand leadership to. */
+  | "noTarget"
+  /** Leadership did not move to whom it should. */
+  | "transferFailed"
   /** A limit was reached: on what may wait (`maxPendingBytes`, `maxPendingProposals`, `maxPendingReads`, `maxSessionRequests`), or `maxSessions`. */
   | "overloaded"
   /** The command is larger than `maxEntryBytes`. */

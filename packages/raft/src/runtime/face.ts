@@ -12,6 +12,7 @@ import type { MembershipWork, WantedChange } from "./membership.js";
 import type {
   AbortSignalLike,
   ChangeOptions,
+  CloseOptions,
   Membership,
   MembershipResult,
   NodeEvent,
@@ -22,14 +23,16 @@ import type {
   RaftNode,
   ReadOptions,
   Session,
+  TransferOptions,
 } from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
 import { notExecuted, type Proposals, unknownOutcome } from "./proposals.js";
 import type { Reads } from "./reads.js";
-import { submitChange, submitProposal, submitRead, unexplained } from "./requests.js";
+import { submitChange, submitProposal, submitQuery, submitTransfer, unexplained } from "./requests.js";
 import { type ClientSession, openClientSession } from "./sessions/client-session.js";
 import type { StateMachine } from "./state-machine.js";
+import type { Transfers } from "./transfers.js";
 
 /** The live parts of a node once it is founded; before that there is no core to drive. */
 export interface RunningParts<Machine extends StateMachine> {
@@ -53,7 +56,9 @@ export interface NodeBehind<Machine extends StateMachine> {
   readonly failure: string | null;
   leader(): LeaderHint | null;
   status(): NodeStatus;
-  close(done: () => void): void;
+  readonly transfers: Transfers;
+  stepDown(): void;
+  close(done: () => void, handsOver?: boolean): void;
 }
 
 export function createFace<Machine extends StateMachine>(behind: NodeBehind<Machine>): RaftNode<Machine> {
@@ -76,14 +81,11 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     return new Promise((resolve, reject) => {
       const refusal = aborted(signal);
       if (refusal !== null) return reject(refusal);
-      const abandon = submitRead(behind, consistency, timeoutMs, (error, machine) => {
+      const abandon = submitQuery(behind, consistency, timeoutMs, caught(query), (error, answer) => {
         signal?.removeEventListener("abort", onAbort);
-        if (machine === null) return reject(error ?? unexplained());
-        try {
-          resolve(query(machine));
-        } catch (thrown) {
-          reject(thrown);
-        }
+        if (answer === null) reject(error ?? unexplained());
+        else if ("thrown" in answer.value) reject(answer.value.thrown);
+        else resolve(answer.value.result);
       });
       function onAbort(): void {
         abandon?.();
@@ -92,8 +94,24 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     });
   }
 
-  function close(): Promise<void> {
-    closing ??= new Promise((resolve) => behind.close(resolve));
+  function transferLeadership({ to, timeoutMs, signal }: TransferOptions = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const refusal = aborted(signal);
+      if (refusal !== null) return reject(refusal);
+      const abandon = submitTransfer(behind, to ?? null, timeoutMs, (error, leader) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (leader === null) reject(error ?? unexplained());
+        else resolve(leader);
+      });
+      function onAbort(): void {
+        abandon?.();
+      }
+      if (abandon !== null) signal?.addEventListener("abort", onAbort);
+    });
+  }
+
+  function close({ handOver = true }: CloseOptions = {}): Promise<void> {
+    closing ??= new Promise((resolve) => behind.close(resolve, handOver));
     return closing;
   }
 
@@ -133,10 +151,25 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     openSession,
     read,
     membership,
+    transferLeadership,
+    stepDown: () => behind.stepDown(),
     status: () => behind.status(),
     events: (): AsyncIterableIterator<NodeEvent> => behind.events.listen(),
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/** What a caller's query throws is the caller's to hear. */
+function caught<Machine, T>(
+  query: (machine: Machine) => T,
+): (machine: Machine) => { readonly result: T } | { readonly thrown: unknown } {
+  return (machine) => {
+    try {
+      return { result: query(machine) };
+    } catch (thrown) {
+      return { thrown };
+    }
   };
 }
 

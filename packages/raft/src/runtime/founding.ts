@@ -89,7 +89,11 @@ export class Founding {
 }
 
 /** Configuration 0: all founders vote. Null while one of them is not recorded. */
-export function foundingConfiguration(founders: readonly Founder[], records: readonly FounderRecord[]): Configuration | null {
+export function foundingConfiguration(
+  founders: readonly Founder[],
+  records: readonly FounderRecord[],
+  leases = false,
+): Configuration | null {
   const members: { readonly id: string; readonly name: string; readonly address: string }[] = [];
   for (const { name, address } of founders) {
     const record = records.find((each) => each.name === name);
@@ -97,5 +101,5 @@ export function foundingConfiguration(founders: readonly Founder[], records: rea
     members.push({ id: memberId(name, record.incarnation), name, address });
   }
   members.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases: false, staged: null };
+  return { voters: members.map((member) => member.id), votersOutgoing: [], learners: [], members, leases, staged: null };
 }

@@ -20,6 +20,7 @@ import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import { Founding, type FoundingNotice, foundingConfiguration } from "./founding.js";
 import { Guests } from "./guests.js";
+import { handOver } from "./hand-over.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
 import { memberId, memberName } from "./member-id.js";
@@ -36,7 +37,15 @@ import type { DurableStorage, StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { call, runTask, type Task } from "./task.js";
-import { decodePayload, encodeAddress, encodeFoundingNotice, encodeNotAMember, encodePeerLog } from "./wire/index.js";
+import { Transfers } from "./transfers.js";
+import {
+  decodePayload,
+  encodeAddress,
+  encodeFoundingNotice,
+  encodeNotAMember,
+  encodePeerLog,
+  type PeerLog,
+} from "./wire/index.js";
 
 /** Numbers of requests never repeat: each start has so many of its own, and so many starts fit into a safe integer. */
 const REQUESTS_A_BOOT = 2 ** 32;
@@ -84,6 +93,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   readonly options: NodeOptions;
   readonly proposals = new Proposals();
   readonly reads = new Reads();
+  readonly transfers = new Transfers();
   readonly events = new EventStream();
   readonly whenStopped = new Set<() => void>();
   running: RunningParts<Machine> | null = null;
@@ -108,6 +118,12 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   /** Ids of those that are dialled because the configuration says so. */
   #reached: ReadonlySet<MemberId> = new Set();
   #guestTimer: TimerHandle | null = null;
+  /** What peers said of themselves before this node took part, by name. */
+  readonly #earlyNotes = new Map<string, { readonly from: MemberId; readonly note: PeerLog }>();
+  /** Who was at the other end of a connection that was lost, until it is known whether there is another. By name. */
+  readonly #lost = new Map<string, MemberId>();
+  /** The latest life of each peer that has shaken hands, by name. */
+  readonly #boots = new Map<string, { readonly member: MemberId; readonly boot: number }>();
   readonly #senders = new WeakMap<Hello, MemberId>();
   /** Where those who talk to us say that they are reached. */
   readonly #addresses = new WeakMap<Hello, string>();
@@ -133,6 +149,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#clusterId = clusterIdOf(
       options.cluster.map((founder) => founder.name),
       options.clusterToken,
+      options.leases,
     );
   }
 
@@ -217,7 +234,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     // A founder with a log has heard all the others; one that has a log and no record of them was taken in later.
     const joins = this.options.join || (hasLived && cluster.length > 1 && storage.founders.length === 0);
     if (!joins) this.#founding = new Founding(cluster, { name: id, incarnation: storage.incarnation }, storage.founders);
-    const founding = this.#founding === null ? NO_CONFIGURATION : foundingConfiguration(cluster, this.#founding.records);
+    const founding =
+      this.#founding === null ? NO_CONFIGURATION : foundingConfiguration(cluster, this.#founding.records, this.options.leases);
     if (hasLived || joins) {
       const known = found.snapshot?.configuration ?? founding;
       if (known === null)
@@ -264,7 +282,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const founding = this.#founding;
     if (founding === null || this.#state === "closed" || this.#state === "failed") return;
     if (!this.#takesPart && founding.isComplete) {
-      const configuration = foundingConfiguration(this.options.cluster, founding.records);
+      const configuration = foundingConfiguration(this.options.cluster, founding.records, this.options.leases);
       if (configuration === null) return;
       this.#startCore(configuration);
       this.#publish({ type: "founded", voters: configuration.members.map((member) => member.name) });
@@ -294,6 +312,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         maxUncommittedBytes: Math.max(this.options.maxPendingBytes, this.options.maxEntryBytes),
         maxPendingReads: this.options.maxPendingReads,
         maxApplyLag: this.options.maxApplyLag,
+        priority: this.options.priority,
+        clockDriftPerMille: this.options.clockDriftPerMille,
       },
       ...start,
     });
@@ -313,6 +333,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const driver = new Driver<Machine>({
       ...parts,
       reads: this.reads,
+      transfers: this.transfers,
       send: (to, message) => this.#network.send(to, message),
       flush: () => this.#network.flush(),
       takeReadActivity: () => this.#ports.transport.takeReadActivity(),
@@ -354,6 +375,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#state = "running";
     this.#reached = new Set(raft.reachable.map(({ id: each }) => each));
     driver.start(log, this.#snapshots);
+    for (const { from, note } of this.#earlyNotes.values()) this.#tellPeerLog(this.running, from, note);
+    this.#earlyNotes.clear();
+    for (const { name } of raft.reachable)
+      if (name !== this.options.id && this.#network.isConnected(name)) this.#sendPeerLog(name, this.running);
   }
 
   // ---- The network ----
@@ -371,10 +396,11 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   greet(hello: Hello): string | null {
     if (hexadecimal(hello.clusterId) !== hexadecimal(this.#clusterId)) {
-      return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders or the token differ; check --cluster and --cluster-token on both`;
+      return `${hello.name} belongs to another cluster (${hexadecimal(hello.clusterId)}, this is ${hexadecimal(this.#clusterId)}): the founders, the token or the use of leases differ; check --cluster, --cluster-token and --leases on both`;
     }
     if (hello.name === this.options.id)
       return `a peer calls itself ${hello.name}, which is this node's name: check that each node has its own name and address`;
+    this.#heardBoot(hello);
     return null;
   }
 
@@ -406,16 +432,13 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const member = this.#network.opened(peer, channel, hello);
     if (channel !== "main") return;
     if (hello.version >= 2) this.#network.sendPayload(peer, encodeAddress(this.options.address));
+    this.#lost.delete(peer);
     this.#publish({ type: "peerConnected", name: peer, boot: hello.boot });
     this.#heardFounder(hello);
     this.#sendNotice(peer);
     const { running } = this;
     if (running !== null) {
-      const { raft } = running;
-      this.#network.sendPayload(
-        peer,
-        encodePeerLog(GROUP, { lastIndex: raft.durableIndex, lastTerm: raft.termAt(raft.durableIndex) ?? 0, recovering: false }),
-      );
+      this.#sendPeerLog(peer, running);
       this.#tellStranger(peer, member);
       running.driver.connected(member);
       this.#membership?.consider();
@@ -438,15 +461,38 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (raft !== undefined && configurationIndex >= raft.configurationIndex && raft.wasMember) this.#leave(configurationIndex);
   }
 
-  closed(peer: string, channel: Channel, reason: string): void {
+  closed(peer: string, channel: Channel, reason: string, refused: boolean): void {
     const member = this.#network.closed(peer, channel);
-    if (member === null) return;
-    if (channel === "main") this.#publish({ type: "peerDisconnected", name: peer, reason });
-    this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
+    if (member === null) {
+      if (refused && channel === "main") this.#refused(peer);
+      return;
+    }
+    if (channel === "main") this.#lost.set(peer, member);
+    if (channel !== "main") return this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
+    this.#publish({ type: "peerDisconnected", name: peer, reason });
+    this.running?.driver.disconnected(member);
   }
 
-  received(hello: Hello, _channel: Channel, payload: Uint8Array): void {
-    const decoded = decodePayload(payload);
+  /** A connection that was lost can't be had again: said once, for a member that was there. */
+  #refused(peer: string): void {
+    const member = this.#lost.get(peer);
+    if (member === undefined) return;
+    this.#lost.delete(peer);
+    this.running?.driver.tell((raft, now) => raft.peerRefused(now, member));
+  }
+
+  /** Whoever shakes hands in a later life than before has lost what it was. */
+  #heardBoot({ name, incarnation, boot }: Hello): void {
+    if (!this.#peers().some((peer) => peer.name === name)) return;
+    const member = memberId(name, incarnation);
+    const known = this.#boots.get(name);
+    if (known !== undefined && known.member === member && boot <= known.boot) return;
+    this.#boots.set(name, { member, boot });
+    if (known?.member === member) this.running?.driver.tell((raft, now) => raft.peerRestarted(now, member));
+  }
+
+  received(hello: PeerHello, _channel: Channel, payload: Uint8Array): void {
+    const decoded = decodePayload(payload, hello.version);
     if (!decoded.ok) {
       this.warning(`${hello.name} sent a message that can't be read (${decoded.reason}); it is ignored`);
       return;
@@ -464,7 +510,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         break;
       case "peerLog":
         if (decoded.group !== GROUP) break;
-        this.running?.driver.tell((raft, now) => raft.peerLog(now, from, decoded.peerLog.lastIndex, decoded.peerLog.recovering));
+        this.#receivedPeerLog(from, decoded.peerLog);
         this.#membership?.heardLog(from, decoded.peerLog.lastIndex);
         break;
       case "address":
@@ -493,6 +539,28 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   #receivedMessage(from: string, message: Message): void {
     this.running?.driver.received(from, message);
+  }
+
+  #receivedPeerLog(from: MemberId, note: PeerLog): void {
+    const { running } = this;
+    if (running !== null) return this.#tellPeerLog(running, from, note);
+    // Said by a founder that was ready before this node.
+    const name = memberName(from);
+    if (this.options.cluster.some((founder) => founder.name === name)) this.#earlyNotes.set(name, { from, note });
+  }
+
+  #tellPeerLog({ driver }: RunningParts<Machine>, from: MemberId, { lastIndex, recovering, priority }: PeerLog): void {
+    driver.tell((raft, now) => raft.peerLog(now, from, lastIndex, recovering, priority));
+  }
+
+  #sendPeerLog(peer: string, { raft }: RunningParts<Machine>): void {
+    const peerLog = {
+      lastIndex: raft.durableIndex,
+      lastTerm: raft.termAt(raft.durableIndex) ?? 0,
+      recovering: false,
+      priority: this.options.priority,
+    };
+    this.#network.sendPayload(peer, encodePeerLog(GROUP, peerLog, this.#network.speaks(peer, 2) ? 2 : 1));
   }
 
   warning(message: string): void {
@@ -559,6 +627,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
       sessions: this.running?.host.sessions ?? null,
+      now: this.clock.now(),
     });
   }
 
@@ -594,7 +663,12 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#stop("failed", `the node has failed: ${reason}`, () => this.onFailure?.(reason));
   }
 
-  close(done: () => void): void {
+  stepDown(): void {
+    this.running?.driver.tell((raft, now) => raft.role === "leader" && raft.stepDown(now, "this node was told to step down"));
+  }
+
+  /** Nothing new is taken from now on. A leader hands over before it goes, unless it is not to. */
+  close(done: () => void, handsOver = false): void {
     if (this.#state === "closed") return done();
     const hasStopped = this.#state === "failed" || this.#state === "removed";
     this.#state = "closed";
@@ -602,10 +676,15 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       this.events.close();
       return done();
     }
-    this.#stop("closed", "the node was closed", () => {
-      this.events.close();
-      done();
-    });
+    const stop = (): void =>
+      this.#stop("closed", "the node was closed", () => {
+        this.events.close();
+        done();
+      });
+    const { running, clock, proposals } = this;
+    if (!handsOver || running === null) return stop();
+    const { raft, driver } = running;
+    handOver({ raft, driver, clock, proposals, electionMicros: this.options.electionTimeoutMs * 1000 }, stop);
   }
 
   /** User code, at a time when nothing can be made of its errors but a warning. */
@@ -624,6 +703,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#snapshots?.stop();
     for (const stop of [...this.whenStopped]) stop();
     this.proposals.settleAll(code, reason);
+    this.transfers.settleAll(code, reason);
     this.reads.settleAll(() => new RaftError(code, reason, { outcome: "not-executed", retry: "elsewhere" }));
     this.#membership?.settleAll(() => new RaftError(code, reason, { outcome: "unknown", retry: "elsewhere" }));
     if (this.#guestTimer !== null) this.clock.clearTimer(this.#guestTimer);

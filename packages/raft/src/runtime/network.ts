@@ -31,7 +31,7 @@ export class Network {
   #addresses = new Map<string, string>();
   readonly #ownName: string;
   /** The last append that was encoded, until the next flush. */
-  #lastAppend: { readonly message: AppendEntries; readonly bytes: Uint8Array } | null = null;
+  #lastAppend: { readonly message: AppendEntries; readonly version: number; readonly bytes: Uint8Array } | null = null;
 
   constructor(transport: Transport, ownName: string) {
     this.#transport = transport;
@@ -96,16 +96,20 @@ export class Network {
   send(to: MemberId, message: Message): boolean {
     const link = this.#linkTo.get(to);
     if (link === undefined || !isSpoken(message, link.version)) return false;
-    return this.#transport.send(link.name, message.type === "InstallSnapshot" ? "bulk" : "main", this.#encode(message));
+    return this.#transport.send(
+      link.name,
+      message.type === "InstallSnapshot" ? "bulk" : "main",
+      this.#encode(message, link.version),
+    );
   }
 
   /** Followers that are equally far get the same entries: they are encoded once, and the same bytes go to each. */
-  #encode(message: Message): Uint8Array {
-    if (message.type !== "AppendEntries" || message.entries.length === 0) return encodeMessage(GROUP, message);
+  #encode(message: Message, version: number): Uint8Array {
+    if (message.type !== "AppendEntries" || message.entries.length === 0) return encodeMessage(GROUP, message, version);
     const last = this.#lastAppend;
-    if (last !== null && sameAppend(last.message, message)) return last.bytes;
-    const bytes = encodeMessage(GROUP, message);
-    this.#lastAppend = { message, bytes };
+    if (last !== null && last.version === version && sameAppend(last.message, message)) return last.bytes;
+    const bytes = encodeMessage(GROUP, message, version);
+    this.#lastAppend = { message, version, bytes };
     return bytes;
   }
 
@@ -131,6 +135,7 @@ function sameAppend(one: AppendEntries, other: AppendEntries): boolean {
     one.prevLogIndex === other.prevLogIndex &&
     one.prevLogTerm === other.prevLogTerm &&
     one.leaderCommit === other.leaderCommit &&
+    one.leases === other.leases &&
     one.entries.length === other.entries.length &&
     one.entries[0] === other.entries[0] &&
     one.entries.at(-1) === other.entries.at(-1)

@@ -75,6 +75,23 @@ export interface RaftNodeOptions<Machine extends StateMachine = StateMachine> {
   readonly trailingEntries?: number;
   /** … and their bytes. A follower that needs more gets a snapshot, however long it was away. Default 64 MiB. */
   readonly maxTrailingBytes?: number;
+  /**
+   * Whether leaders of this cluster may answer reads from a lease. Decided when the cluster is founded, the same on every
+   * founder; a node that was told otherwise belongs to another cluster. Followers of a leader that uses leases back nobody else
+   * for an election timeout after they heard from it, also when its process has ended. Default false.
+   */
+  readonly leases?: boolean;
+  /**
+   * By how many thousandths the clock of a node may run faster or slower than true time; leases are shortened by it. 0 to 500,
+   * default 100. Clocks that drift further apart make reads from leases unsafe, and nothing else.
+   */
+  readonly clockDriftPerMille?: number;
+  /**
+   * Whom a leader that hands over without naming anybody prefers: the highest. 0 to 100, default 1. With 0 nobody hands over
+   * to this node unless it is named, and it campaigns by itself only after five election timeouts without a leader: late, but
+   * not never, because its log may be the only one that can win.
+   */
+  readonly priority?: number;
   /** Size of a segment of the log, in bytes. 64 KiB to 1 GiB, default 64 MiB. */
   readonly segmentBytes?: number;
 }
@@ -138,16 +155,32 @@ export interface Session {
 /**
  * - `linearizable` (default): sees every write that was acknowledged before the read began, anywhere (ReadIndex,
  *   dissertation section 6.4). Works on every node; costs a round of heartbeats, shared by all reads of a turn.
+ * - `lease`: the same promise without a message, on a leader that holds a lease: it rests on clocks that drift apart no more than
+ *   `clockDriftPerMille` says (dissertation 6.4.1). Wherever there is no lease (on a follower, while leadership moves, in a
+ *   cluster that was founded without `leases`) it is `linearizable`.
  * - `{ atLeast: index }`: waits until this node has applied that index. Reads your own writes; no message.
- * - `stale`: what this node has now.
+ * - `stale`: what this node has now; `status().leaderHeardMs` says how old that may be.
  */
-export type Consistency = "linearizable" | "stale" | { readonly atLeast: Index };
+export type Consistency = "linearizable" | "lease" | "stale" | { readonly atLeast: Index };
 
 export interface ReadOptions {
   readonly consistency?: Consistency;
   /** Default 5000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignalLike;
+}
+
+export interface TransferOptions {
+  /** The name of the voter that should lead. Default: the best, by priority and then by how far its log goes. */
+  readonly to?: string;
+  /** Default 5000. The promise settles by then, whatever happens. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignalLike;
+}
+
+export interface CloseOptions {
+  /** Whether a leader hands over before it goes, which takes at most an election timeout. Default true. */
+  readonly handOver?: boolean;
 }
 
 export interface PeerStatus {
@@ -286,6 +319,13 @@ export interface NodeStatus {
   readonly durableIndex: Index;
   readonly snapshotIndex: Index;
   readonly firstLogIndex: Index;
+  /**
+   * How many milliseconds ago the leader was heard; on the leader, how many ago a quorum last answered it. Null: none is known.
+   * What is read as `stale` may be as old, and as what the leader has yet to send.
+   */
+  readonly leaderHeardMs: number | null;
+  /** For how many milliseconds more this leader may answer reads from its lease. Null: it has none. */
+  readonly leaseMs: number | null;
   readonly pendingProposals: number;
   readonly pendingReads: number;
   readonly sessions: SessionStatus;
@@ -323,9 +363,18 @@ export interface RaftNode<Machine extends StateMachine = StateMachine> extends A
   /** Calls `query` with the state machine at a moment that satisfies the consistency asked for. `query` must not change it. */
   read<T>(query: (machine: Machine) => T, options?: ReadOptions): Promise<T>;
   readonly membership: Membership;
+  /**
+   * Moves leadership; any node may be asked. Resolves with the name of the new leader, at once if that is who leads already.
+   * Commands that are proposed meanwhile wait for the new leader, they do not fail. Rejects with `transferring`
+   * (already), `changePending`, `unknownMember`, `notVoter`, `noTarget`, `transferFailed`, `notLeader` (none is known) and with
+   * what every call may reject with.
+   */
+  transferLeadership(options?: TransferOptions): Promise<string>;
+  /** Gives up leadership at once, whoever comes next; the cluster waits for an election. Nothing on a node that does not lead. */
+  stepDown(): void;
   status(): NodeStatus;
   /** A live stream of events from now on. Holds at most 1,024 for a slow listener; beyond that yields one `dropped`. */
   events(): AsyncIterableIterator<NodeEvent>;
-  /** Settles whatever waits, releases the directory and the port. Safe to call twice. */
-  close(): Promise<void>;
+  /** Hands over if it leads, settles whatever waits, releases the directory and the port. Safe to call twice. */
+  close(options?: CloseOptions): Promise<void>;
 }

@@ -24,6 +24,8 @@ const NUMBERS = {
   trailingEntries: [10_000, 0, 1_000_000_000],
   maxTrailingBytes: [64 * MEBIBYTE, 0, 65_536 * MEBIBYTE],
   segmentBytes: [64 * MEBIBYTE, 65_536, 1024 * MEBIBYTE],
+  priority: [1, 0, 100],
+  clockDriftPerMille: [100, 0, 500],
 } as const satisfies { readonly [name: string]: readonly [number, number, number] };
 
 export type NumberOptions = { readonly [Name in keyof typeof NUMBERS]: number };
@@ -33,6 +35,7 @@ export interface NodeOptions extends NumberOptions {
   /** Sorted by name. */
   readonly cluster: readonly Founder[];
   readonly clusterToken: string;
+  readonly leases: boolean;
   /** Where peers reach this node. */
   readonly address: string;
   readonly join: boolean;
@@ -103,7 +106,7 @@ export function checkNodeOptions(options: RaftNodeOptions): NodeOptions {
     );
   }
   const cluster = [...options.cluster].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { ...numbers, id: options.id, cluster, clusterToken, address, join };
+  return { ...numbers, id: options.id, cluster, clusterToken, leases: options.leases ?? false, address, join };
 }
 
 function checkNumbers(options: RaftNodeOptions): NumberOptions {

@@ -3,7 +3,7 @@
  * leader appended it, never by hope: if that very entry is applied, the result is its; if another entry is applied at that
  * index, it was never committed and never will be; if neither is known in time, the outcome is unknown (pitfalls, rule 21).
  */
-import type { Index, Micros, ProposedType, Term } from "../core/types.js";
+import type { Index, MemberId, Micros, ProposedType, Term } from "../core/types.js";
 import { type LeaderHint, RaftError } from "./errors.js";
 import { Lanes } from "./lanes.js";
 import type { ProposeResult } from "./node.js";
@@ -29,11 +29,14 @@ export interface Proposal {
 
 /** After these the same node gives no other answer. */
 const FINAL: ReadonlySet<string> = new Set(["tooLarge", "closed", "failed"]);
-/** Handed to a leader, in one request. */
+/** Handed to a leader, in one request, whose answer is not here yet. */
 interface Forwarded {
   readonly proposals: Proposal[];
+  readonly to: MemberId;
   /** Which leader, and in which term. */
   readonly leadership: string;
+  /** Its answer is not waited for any longer than this: it does not lead any more. */
+  until: Micros;
 }
 
 /** Commands, and their bytes. */
@@ -44,6 +47,7 @@ export interface Held {
 
 const NOTHING: Held = { count: 0, bytes: 0 };
 const EMPTY = new Uint8Array(0);
+const NEVER = Number.MAX_SAFE_INTEGER;
 
 export function notExecuted(
   code: "timeout" | "aborted" | "closed" | "overloaded" | "tooLarge" | "notLeader" | "failed" | "removed",
@@ -123,9 +127,9 @@ export class Proposals {
     this.#waiting.putBack(open);
   }
 
-  forwarded(requestId: number, proposals: Proposal[], leadership: string): void {
+  forwarded(requestId: number, proposals: Proposal[], to: MemberId, leadership: string): void {
     for (const proposal of proposals) proposal.state = "forwarded";
-    this.#forwarded.set(requestId, { proposals, leadership });
+    this.#forwarded.set(requestId, { proposals, to, leadership, until: NEVER });
   }
 
   /** The proposals of a request that was handed on; forgets the request. */
@@ -186,14 +190,28 @@ export class Proposals {
   }
 
   /**
-   * Another leads, or nobody: what was handed to the one before, and never placed, may or may not be in its log. What was handed
-   * to `leadership`, the present leader in its present term, goes on.
+   * Another leads, or nobody. What was handed to the one before, and never placed, may or may not be in its log; but it may still
+   * say so (it is most often there, when leadership was handed over), so its answer is waited for until then. What was handed to
+   * `leadership`, the present leader in its present term, goes on.
    */
-  leaderLost(leadership: string): void {
-    for (const [requestId, { proposals, leadership: askedOf }] of this.#forwarded) {
-      if (askedOf === leadership) continue;
+  leaderLost(leadership: string, until: Micros): void {
+    for (const forwarded of this.#forwarded.values())
+      if (forwarded.leadership !== leadership && forwarded.until === NEVER) {
+        forwarded.until = until;
+        if (until < this.#nextExpiry) this.#nextExpiry = until;
+      }
+  }
+
+  /** No answer of this member will come any more: the connection is lost. */
+  memberLost(member: MemberId): void {
+    this.#loseForwarded(({ to }) => to === member);
+  }
+
+  #loseForwarded(isLost: (forwarded: Forwarded) => boolean): void {
+    for (const [requestId, forwarded] of this.#forwarded) {
+      if (!isLost(forwarded)) continue;
       this.#forwarded.delete(requestId);
-      for (const proposal of proposals)
+      for (const proposal of forwarded.proposals)
         this.#settle(
           proposal,
           unknownOutcome("leadershipLost", "the leader was lost while it had this command; it may still be executed"),
@@ -219,7 +237,9 @@ export class Proposals {
 
   expire(now: Micros): void {
     if (now < this.#nextExpiry) return;
-    let earliest = Number.MAX_SAFE_INTEGER;
+    this.#loseForwarded(({ until }) => until <= now);
+    let earliest = NEVER;
+    for (const { until } of this.#forwarded.values()) if (until < earliest) earliest = until;
     const expired: Proposal[] = [];
     const look = (proposal: Proposal): void => {
       if (proposal.state === "settled") return;

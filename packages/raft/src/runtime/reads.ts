@@ -70,12 +70,18 @@ export class Reads {
     this.#nextId = first;
   }
 
+  /** A number for a question that is asked outside of `ask`. */
+  takeNumber(): number {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return id;
+  }
+
   /** Asks for all that are unasked, with one new number. */
   ask(now: Micros, question: (id: number) => "accepted" | "notLeader" | "overloaded"): void {
     this.#unasked = this.#unasked.filter((read) => !read.settled);
     if (this.#unasked.length === 0) return;
-    const id = this.#nextId;
-    this.#nextId += 1;
+    const id = this.takeNumber();
     if (question(id) !== "accepted") return;
     this.#asked.set(id, { reads: this.#unasked, askedAt: now });
     this.#unasked = [];

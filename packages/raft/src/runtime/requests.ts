@@ -9,12 +9,14 @@
 import type { Index, Micros } from "../core/types.js";
 import { RaftError } from "./errors.js";
 import type { NodeBehind, RunningParts } from "./face.js";
+import { memberName } from "./member-id.js";
 import type { SettleChange, WantedChange } from "./membership.js";
 import type { Consistency, MembershipProgress } from "./node.js";
 import { checkAddress, checkName, type NodeOptions } from "./options.js";
 import { notExecuted, type Proposal, type Proposals, type SettleProposal } from "./proposals.js";
 import type { Read } from "./reads.js";
 import type { StateMachine } from "./state-machine.js";
+import { type TransferWish, transferRefused } from "./transfers.js";
 
 const DEFAULT_TIMEOUT_MS = 5000;
 /** A new member may have much to catch up with. */
@@ -83,7 +85,7 @@ function add<Machine extends StateMachine>(
 /** Asks for a read. Returns how to give it up, or null when it was settled at once. */
 export function submitRead<Machine extends StateMachine>(
   behind: NodeBehind<Machine>,
-  consistency: Consistency,
+  consistency: Exclude<Consistency, "lease">,
   timeoutMs: number | undefined,
   settle: SettleRead<Machine>,
 ): (() => void) | null {
@@ -125,6 +127,82 @@ export function submitRead<Machine extends StateMachine>(
     expireUndriven(behind, read.expiresAt);
   }
   return () => reads.abandon(read, notExecuted("aborted", "the signal was aborted before the read was confirmed"));
+}
+
+/** What a query gave. */
+export interface Answer<T> {
+  readonly value: T;
+}
+export type SettleQuery<T> = (error: RaftError | null, answer: Answer<T> | null) => void;
+
+/**
+ * Asks for a read and looks at the machine. With a lease nobody is asked, but the clock is looked at twice: when the read begins
+ * and again when the answer is there; if the lease is over by then, the read is made in the usual way. Returns how to give it
+ * up, or null when it was settled at once.
+ */
+export function submitQuery<Machine extends StateMachine, T>(
+  behind: NodeBehind<Machine>,
+  consistency: Consistency,
+  timeoutMs: number | undefined,
+  query: (machine: Machine) => T,
+  settle: SettleQuery<T>,
+): (() => void) | null {
+  let giveUp: (() => void) | null = null;
+  const usually = (asked: Exclude<Consistency, "lease">, leftMs: number | undefined): void => {
+    giveUp = submitRead(behind, asked, leftMs, (error, machine) => {
+      settle(error, machine === null ? null : { value: query(machine) });
+    });
+  };
+  const index = consistency === "lease" ? (behind.running?.driver.readByLease() ?? null) : null;
+  if (index === null) {
+    usually(consistency === "lease" ? "linearizable" : consistency, timeoutMs);
+    return giveUp;
+  }
+  const begun = behind.clock.now();
+  let isOver = false;
+  const waiting = submitRead(behind, { atLeast: index }, timeoutMs, (error, machine) => {
+    isOver = true;
+    if (machine === null) return settle(error, null);
+    const value = query(machine);
+    if (behind.running?.driver.leaseHolds() === true) return settle(null, { value });
+    const leftMs = (timeoutMs ?? DEFAULT_TIMEOUT_MS) - (behind.clock.now() - begun) / 1000;
+    usually("linearizable", Math.max(1, leftMs));
+  });
+  if (!isOver) giveUp = waiting;
+  return giveUp === null ? null : () => giveUp?.();
+}
+
+/** With the name of the new leader, or with the reason why leadership did not move. */
+export type SettleTransfer = (error: RaftError | null, leader: string | null) => void;
+
+const MAX_TRANSFERS = 64;
+
+/** Asks that leadership move to the member of this name, or to the best. Returns how to give it up, or null when it was settled at once. */
+export function submitTransfer<Machine extends StateMachine>(
+  behind: NodeBehind<Machine>,
+  to: string | null,
+  timeoutMs: number | undefined,
+  settle: SettleTransfer,
+): (() => void) | null {
+  const { running, transfers } = behind;
+  const refusal = unavailable(behind) ?? checkTimeout(timeoutMs);
+  const target = running?.raft.configuration.members.find(({ name }) => name === to)?.id ?? null;
+  const settled = (error: RaftError | null, leader: string | null): null => {
+    settle(error, leader);
+    return null;
+  };
+  if (refusal !== null) return settled(refusal, null);
+  if (running === null || running.raft.leaderId === null) return settled(transferRefused("notLeader"), null);
+  if (to !== null && target === null) return settled(transferRefused("unknownTarget"), null);
+  if (to !== null && target === running.raft.leaderId) return settled(null, to);
+  if (transfers.count >= MAX_TRANSFERS) return settled(transferRefused("transferInProgress"), null);
+  const wish: TransferWish = {
+    to: target,
+    expiresAt: deadline(behind, timeoutMs),
+    settle: (error, leader) => settle(error, leader === null ? null : memberName(leader)),
+  };
+  running.driver.transfer(wish);
+  return () => transfers.abandon(wish);
 }
 
 export interface SubmitChangeOptions {

@@ -1,6 +1,7 @@
 /** What a node says of itself when it is asked: one picture of the whole, taken at one moment. */
 import { isJoint, isLearner, isVoter } from "../core/quorum.js";
 import type { Raft } from "../core/raft.js";
+import type { Micros } from "../core/types.js";
 import { hexadecimal } from "./cluster-id.js";
 import type { LeaderHint } from "./errors.js";
 import { incarnationText, memberName } from "./member-id.js";
@@ -24,6 +25,7 @@ export interface StatusParts {
   readonly pendingReads: number;
   /** Null while there is no machine yet. */
   readonly sessions: SessionTable | null;
+  readonly now: Micros;
 }
 
 export function statusOf(parts: StatusParts): NodeStatus {
@@ -45,6 +47,8 @@ export function statusOf(parts: StatusParts): NodeStatus {
     durableIndex: raft?.durableIndex ?? 0,
     snapshotIndex: raft?.snapshot.lastIncludedIndex ?? 0,
     firstLogIndex: (raft?.logStart.index ?? 0) + 1,
+    leaderHeardMs: millisecondsBetween(raft?.leaderHeardAt ?? null, parts.now),
+    leaseMs: millisecondsBetween(parts.now, raft?.leaseUntil ?? null),
     pendingProposals: parts.pendingProposals,
     pendingReads: parts.pendingReads,
     sessions: sessionStatusOf(parts.sessions ?? new SessionTable()),
@@ -56,6 +60,10 @@ export function statusOf(parts: StatusParts): NodeStatus {
     warnings: storage?.warnings ?? [],
     log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
   };
+}
+
+function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
+  return from === null || to === null ? null : Math.max(0, to - from) / 1000;
 }
 
 function membersOf(raft: Raft | null): Pick<NodeStatus, "voters" | "learners" | "members"> {

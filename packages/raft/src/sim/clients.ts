@@ -13,7 +13,7 @@ import type { Index, Micros } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
 import type { NodeHost, StateMachine } from "../runtime/index.js";
 import type { SettleProposal } from "../runtime/proposals.js";
-import { submitProposal, submitRead } from "../runtime/requests.js";
+import { submitProposal, submitQuery, submitRead } from "../runtime/requests.js";
 import type { Coverage } from "./coverage.js";
 import type { PlannedClients } from "./plan.js";
 import { SeededRandom } from "./random.js";
@@ -65,6 +65,13 @@ interface Pending<Machine extends StateMachine> {
   /** The client has gone on; the node still owes an answer. */
   givenUp: boolean;
   readonly gone: () => void;
+}
+
+/** What a read saw of a machine. */
+interface Look {
+  readonly place: number;
+  readonly appliedIndex: Index;
+  readonly output: unknown;
 }
 
 interface ReadSeen<Machine> {
@@ -324,31 +331,35 @@ export class Clients<Machine extends StateMachine, State> {
 
   #read(client: Client<Machine>, contact: Contact<Machine>, read: ReadOperation<Machine>, again: () => void): void {
     const { plan, scheduler, coverage, complain } = this.#options;
-    const consistency = read.consistency ?? "linearizable";
+    const consistency = read.consistency ?? (client.random.chance(plan.leasePerMille) ? "lease" : "linearizable");
     const call = scheduler.now();
     const floor = this.#seen;
     const pending = this.#expect(client, contact, again);
-    submitRead(contact.host, consistency, plan.timeoutMs, (error, machine) => {
+    const look = (machine: WitnessedMachine<Machine>): Look => ({
+      place: machine.place,
+      appliedIndex: machine.appliedIndex,
+      output: read.query(machine.inner),
+    });
+    submitQuery(contact.host, consistency, plan.timeoutMs, look, (error, answer) => {
       if (!this.#pending.delete(pending) || pending.givenUp) return;
-      if (machine === null) {
+      if (answer === null) {
         coverage.note(error?.code === "overloaded" ? "overloaded" : "readRefused");
         return again();
       }
-      if (consistency === "linearizable") {
-        if (machine.place < floor)
+      const { place, output, appliedIndex } = answer.value;
+      if (consistency === "linearizable" || consistency === "lease") {
+        if (place < floor)
           complain(
-            `a read at ${contact.name} saw ${machine.place} commands, and a client that was answered before it began had seen ${floor}`,
+            `a read at ${contact.name} saw ${place} commands, and a client that was answered before it began had seen ${floor}`,
           );
-        this.#seen = Math.max(this.#seen, machine.place);
-        const output = read.query(machine.inner);
+        this.#seen = Math.max(this.#seen, place);
         this.reads += 1;
         if (contact.host.running?.raft.role === "follower") coverage.note("readOnFollower");
-        const place = { place: machine.place, query: read.query, output: textOf(output) };
-        this.#reads.push({ ...place, describe: `${read.f} ${textOf(read.key ?? null)} at ${contact.name}` });
+        const describe = `${read.f} ${textOf(read.key ?? null)} at ${contact.name}`;
+        this.#reads.push({ place, query: read.query, output: textOf(output), describe });
         this.#recorder(client, read, call)(output, scheduler.now());
-      } else {
-        read.query(machine.inner);
-        if (consistency !== "stale") this.#checkAtLeast(contact, machine, consistency.atLeast);
+      } else if (consistency !== "stale") {
+        this.#checkAtLeast(contact, appliedIndex, consistency.atLeast);
       }
       again();
     });
@@ -361,14 +372,14 @@ export class Clients<Machine extends StateMachine, State> {
     const pending = this.#expect(client, contact, again);
     submitRead(contact.host, { atLeast: lastIndex }, plan.timeoutMs, (_error, machine) => {
       if (!this.#pending.delete(pending) || pending.givenUp) return;
-      if (machine !== null) this.#checkAtLeast(contact, machine, lastIndex);
+      if (machine !== null) this.#checkAtLeast(contact, machine.appliedIndex, lastIndex);
       again();
     });
   }
 
-  #checkAtLeast(contact: Contact<Machine>, machine: WitnessedMachine<Machine>, index: Index): void {
-    if (machine.appliedIndex < index && (contact.host.running?.raft.lastApplied ?? 0) < index)
-      this.#options.complain(`a read of at least index ${index} at ${contact.name} saw ${machine.appliedIndex} only`);
+  #checkAtLeast(contact: Contact<Machine>, appliedIndex: Index, index: Index): void {
+    if (appliedIndex < index && (contact.host.running?.raft.lastApplied ?? 0) < index)
+      this.#options.complain(`a read of at least index ${index} at ${contact.name} saw ${appliedIndex} only`);
   }
 
   // ---- Keeping account ----

@@ -320,6 +320,7 @@ export class Cluster<Machine extends StateMachine> {
     const raft = life.host.running?.raft ?? null;
     if (!life.opened) coverage.note("killedWhileOpening");
     if (raft?.role === "leader") coverage.note("leaderCrashed");
+    if (raft?.transferring === true) coverage.note("transferLeaderCrashed");
     if (raft?.role === "candidate") coverage.note("candidateCrashed");
     member.life = null;
     if (raft !== null) this.#options.trace?.({ type: "stop", node: raft.id, ...(forGood ? { forGood } : {}) });
@@ -402,6 +403,7 @@ export class Cluster<Machine extends StateMachine> {
       directory: member.name,
       stateMachine: () => witness.machineFor(member.name, plan.onDisk === true ? disk : null),
       ...plan.options,
+      priority: plan.priorities[member.place] ?? 1,
     };
   }
 

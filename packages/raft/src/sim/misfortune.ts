@@ -8,6 +8,7 @@ import type { Cluster, Member, Note } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
 import { damageDisk } from "./damage.js";
 import type { Operator } from "./operator.js";
+import { Orders } from "./orders.js";
 import type { Incident, Moment } from "./plan.js";
 import type { SeededRandom } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -20,6 +21,7 @@ export interface MisfortuneOptions<Machine extends StateMachine> {
   readonly chance: SeededRandom;
   readonly coverage: Coverage;
   readonly electionMicros: Micros;
+  readonly complain: (text: string) => never;
   /** How many nodes begin as members. */
   readonly founders: number;
   /** Changes the members. */
@@ -39,8 +41,11 @@ export class Misfortune<Machine extends StateMachine> {
   readonly #cutOff = new Map<string, number>();
   #over = false;
 
+  readonly #orders: Orders<Machine>;
+
   constructor(options: MisfortuneOptions<Machine>) {
     this.#options = options;
+    this.#orders = new Orders<Machine>(options);
   }
 
   /** Whether an incident keeps this node from a majority, as far as links are concerned. */
@@ -138,7 +143,27 @@ export class Misfortune<Machine extends StateMachine> {
         cluster.wipe(member);
         return cluster.startAfter(member, incident.down);
       }
+      case "transfer":
+        return this.#orders.transfer(node(incident.node), incident.to === null ? null : node(incident.to), incident.timeout);
+      case "stepDown":
+        return this.#orders.stepDown(node(incident.node));
+      case "close":
+        return this.#orders.close(node(incident.node), incident.down);
+      case "refuse":
+        return this.#refuse(node(incident.node), incident.sides, incident.lasts);
     }
+  }
+
+  /** As a firewall does: what others dial there is refused, what it dials itself is not. */
+  #refuse(member: Member<Machine>, sides: readonly number[], lasts: Micros): void {
+    const { cluster, network, told, coverage } = this.#options;
+    const others = cluster.members.filter(({ place }) => sides[place] === 1 && place !== member.place);
+    if (others.length === 0) return;
+    const names = others.map(({ name }) => name).join(", ");
+    told(`${member.name} refuses connections of ${names}, for ${Math.round(lasts / 1000)} ms`);
+    coverage.note("connectionsRefused");
+    const mends = others.map((other) => network.refuse(other.address, member.address));
+    this.#mendLinks(lasts, mends, []);
   }
 
   // ---- Nodes ----

@@ -114,6 +114,8 @@ export class Operator<Machine extends StateMachine> {
         return nonEmpty({ kind: "members", demote: some(voters, 1) });
       case "cancel":
         return { kind: "cancel" };
+      case "leases":
+        return { kind: "leases", on: !configuration.leases };
       case "readdWiped": {
         const wiped = members.find(({ name, spoilt }) => spoilt === "wiped" && listed.has(name));
         return wiped === undefined ? nonEmpty({ kind: "members", add: added(1) }) : { kind: "members", remove: [wiped.name] };

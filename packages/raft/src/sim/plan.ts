@@ -56,11 +56,17 @@ export type Incident = At &
         readonly down: Micros;
       }
     | { readonly kind: "wipe"; readonly node: number; readonly down: Micros }
+    /** Leadership shall move: asked of `node`; to `to`, null being the best. */
+    | { readonly kind: "transfer"; readonly node: number; readonly to: number | null; readonly timeout: Micros }
+    | { readonly kind: "stepDown"; readonly node: number }
+    | { readonly kind: "close"; readonly node: number; readonly down: Micros }
+    /** Connections to `node` are refused to those of the other side, while its process lives. */
+    | { readonly kind: "refuse"; readonly node: number; readonly sides: readonly number[]; readonly lasts: Micros }
     | {
         /** Somebody asks this node for a change of the members; which ones, `choice` decides when the time has come. */
         readonly kind: "members";
         readonly node: number;
-        readonly what: "add" | "addLearner" | "remove" | "replace" | "promote" | "demote" | "cancel" | "readdWiped";
+        readonly what: "add" | "addLearner" | "remove" | "replace" | "promote" | "demote" | "cancel" | "readdWiped" | "leases";
         readonly choice: number;
       }
   );
@@ -82,6 +88,8 @@ export interface PlannedOptions {
   readonly maxSessionResultBytes: number;
   readonly maxApplyLag: number;
   readonly maxTrailingBytes: number;
+  readonly leases: boolean;
+  readonly clockDriftPerMille: number;
 }
 
 /** Clients that write in sessions (session-client.ts). */
@@ -110,6 +118,8 @@ export interface PlannedClients {
   readonly stubbornPerMille: number;
   /** Null, and in plans of earlier versions not there: nobody uses sessions. */
   readonly sessions: PlannedSessions | null;
+  /** Of a thousand reads so many may be answered from a lease. */
+  readonly leasePerMille: number;
 }
 
 export interface Plan {
@@ -124,6 +134,8 @@ export interface Plan {
   readonly syncMicros: Micros;
   /** For each node, by how many millionths its clock is fast. */
   readonly drift: readonly number[];
+  /** For each node, who is preferred when leadership is handed over. */
+  readonly priorities: readonly number[];
   readonly clients: PlannedClients;
   /** How long misfortune lasts, at most … */
   readonly stormMicros: Micros;
@@ -144,6 +156,13 @@ export interface PlanLimits {
   readonly stormMicros?: Micros;
   /** Only these kinds of incidents. Default: all. */
   readonly kinds?: readonly IncidentKind[];
+  /** Default: drawn. */
+  readonly leases?: boolean;
+  /**
+   * `outside`: clocks run further apart than the nodes are told, which is what leases can't bear. Default: within what they are
+   * told.
+   */
+  readonly clocks?: "within" | "outside";
   /** Nodes that stand by to become members. Default: drawn, in half of the runs none. */
   readonly standby?: number;
 }
@@ -166,6 +185,10 @@ const WEIGHTS: Readonly<Record<IncidentKind, number>> = {
   badReads: 1,
   damage: 2,
   wipe: 1,
+  transfer: 4,
+  stepDown: 1,
+  close: 2,
+  refuse: 2,
   // Drawn by itself: see withMembership.
   members: 0,
 };
@@ -175,9 +198,16 @@ const KINDS = (Object.keys(WEIGHTS) as IncidentKind[]).filter((kind) => WEIGHTS[
 export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
   const random = new SeededRandom(seed, 1);
   const nodes = limits.nodes ?? random.pick([1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7]) ?? 3;
-  // What came later is drawn from chance of its own, so that the rest of a plan stays what it was.
+  // By chances of their own: what was there before is drawn as before.
   const forSessions = new SeededRandom(seed, 40);
-  const options = { ...drawOptions(random), ...drawLimits(forSessions) };
+  const leadership = new SeededRandom(seed, 9);
+  const leases = limits.leases ?? leadership.chance(450);
+  const options = {
+    ...drawOptions(random),
+    ...drawLimits(forSessions),
+    leases,
+    clockDriftPerMille: limits.clocks === "outside" ? 10 : 100,
+  };
   const electionMicros = options.electionTimeoutMs * 1000;
   const stormMicros = limits.stormMicros ?? random.between(10 * SECOND, 60 * SECOND);
   const plan: Plan = {
@@ -187,12 +217,16 @@ export function drawPlan(seed: number, limits: PlanLimits = {}): Plan {
     options,
     weather: drawWeather(random, electionMicros),
     syncMicros: random.pick([500, 2000, 4000, 4000, 20_000]) ?? 4000,
-    drift: drawDrift(random, nodes),
-    clients: drawClients(random, forSessions, options.maxSessions),
+    drift: limits.clocks === "outside" ? farApart(nodes) : drawDrift(random, nodes),
+    priorities: Array.from({ length: nodes }, () => leadership.pick([1, 1, 1, 1, 0, 3]) ?? 1),
+    clients: {
+      ...drawClients(random, forSessions, options.maxSessions),
+      leasePerMille: leases ? (leadership.pick([300, 700, 1000]) ?? 700) : 50,
+    },
     onDisk: new SeededRandom(seed, 41).chance(250),
     stormMicros,
     stormEvents: random.between(15_000, 28_000),
-    incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: limits.kinds ?? KINDS }),
+    incidents: drawIncidents(random, { nodes, stormMicros, electionMicros, kinds: kindsFor(limits, leases) }),
     coreExtra: random.below(1 + nodes),
     outsiders: random.pick(["down", "cut", "paused"] as const) ?? "down",
   };
@@ -213,7 +247,7 @@ function withMembership(plan: Plan, limits: PlanLimits): Plan {
       at,
       kind: "members",
       node: random.below(total),
-      what: random.pick(CHANGES) ?? "add",
+      what: random.pick(plan.options.leases ? [...CHANGES, "leases"] : CHANGES) ?? "add",
       choice: random.nextUint32(),
     });
   const more = (values: readonly number[], draw: () => number): readonly number[] => [
@@ -221,7 +255,7 @@ function withMembership(plan: Plan, limits: PlanLimits): Plan {
     ...Array.from({ length: standby }, draw),
   ];
   const incidents = plan.incidents.map((incident): Incident => {
-    if (incident.kind === "partition" || incident.kind === "bridge")
+    if (incident.kind === "partition" || incident.kind === "bridge" || incident.kind === "refuse")
       return { ...incident, sides: more(incident.sides, () => random.below(2)) };
     if (incident.kind === "blackout")
       return { ...incident, down: more(incident.down, () => random.between(1, 2000 * plan.options.electionTimeoutMs)) };
@@ -234,6 +268,7 @@ function withMembership(plan: Plan, limits: PlanLimits): Plan {
     ...plan,
     standby,
     drift: more(plan.drift, () => (plan.drift.some((drift) => drift !== 0) ? random.between(-50_000, 50_000) : 0)),
+    priorities: more(plan.priorities, () => 1),
     incidents: [...incidents, ...changes].sort((one, other) => one.at - other.at),
   };
 }
@@ -252,7 +287,14 @@ const CHANGES = [
   "readdWiped",
 ] as const;
 
-function drawOptions(random: SeededRandom): Omit<PlannedOptions, keyof ReturnType<typeof drawLimits>> {
+/** A clock that jumps ahead is outside of every bound on drift: where leases rest on clocks it does not happen. */
+function kindsFor({ kinds = KINDS }: PlanLimits, leases: boolean): readonly IncidentKind[] {
+  return leases ? kinds.filter((kind) => kind !== "clockJump") : kinds;
+}
+
+function drawOptions(
+  random: SeededRandom,
+): Omit<PlannedOptions, "leases" | "clockDriftPerMille" | keyof ReturnType<typeof drawLimits>> {
   const electionTimeoutMs = random.between(150, 600);
   return {
     electionTimeoutMs,
@@ -285,6 +327,11 @@ function drawDrift(random: SeededRandom, nodes: number): readonly number[] {
   return Array.from({ length: nodes }, () => (drifts ? random.between(-50_000, 50_000) : 0));
 }
 
+/** One clock slow and all others fast, by much more than any node is told. */
+function farApart(nodes: number): readonly number[] {
+  return Array.from({ length: nodes }, (_, place) => (place === 0 ? -400_000 : 400_000));
+}
+
 /** Small at times, so that they are met. */
 function drawLimits(
   random: SeededRandom,
@@ -311,7 +358,11 @@ function drawSessions(random: SeededRandom, count: number, maxSessions: number):
   };
 }
 
-function drawClients(random: SeededRandom, forSessions: SeededRandom, maxSessions: number): PlannedClients {
+function drawClients(
+  random: SeededRandom,
+  forSessions: SeededRandom,
+  maxSessions: number,
+): Omit<PlannedClients, "leasePerMille"> {
   const pauseHigh = random.pick([20_000, 40_000, 60_000, 60_000, 120_000]) ?? 60_000;
   const count = random.between(2, 10);
   return {
@@ -355,6 +406,16 @@ function drawIncidents(
       incidents.length === 0 && kinds.includes("powerLoss") && random.chance(700) ? "powerLoss" : weighted(random, kinds);
     const incident = drawIncident(random, kind, at, { nodes, electionMicros, spoilable });
     if (incident !== null) incidents.push(incident);
+    // A moment that seldom comes by itself: whoever is told to campaign can't be heard.
+    if (incident?.kind === "transfer" && incident.to !== null && random.chance(300))
+      incidents.push({
+        at: at + random.between(0, 4000),
+        kind: "isolate",
+        node: incident.to,
+        deaf: false,
+        mute: true,
+        lasts: random.between(electionMicros / 4, 3 * electionMicros),
+      });
   }
   return incidents;
 }
@@ -415,6 +476,20 @@ function drawIncident(
       const victim = random.pick(spoilable);
       return victim === undefined ? null : { at, kind, node: victim, down };
     }
+    case "transfer":
+      return {
+        at,
+        kind,
+        node,
+        to: random.chance(300) ? null : random.below(nodes),
+        timeout: random.between(electionMicros, 6 * electionMicros),
+      };
+    case "stepDown":
+      return { at, kind, node };
+    case "close":
+      return { at, kind, node, down };
+    case "refuse":
+      return { at, kind, node, sides: Array.from({ length: nodes }, () => random.below(2)), lasts };
     case "members":
       return null;
   }

@@ -15,6 +15,7 @@
 import type { Configuration } from "../core/configuration.js";
 import { majority, quorumValue } from "../core/quorum.js";
 import type { Raft } from "../core/raft.js";
+import type { ConfigurationAt } from "../core/state.js";
 import type { Entry, Index, MemberId, Term } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
 import { memberName, type NodeEvent } from "../runtime/index.js";
@@ -45,7 +46,7 @@ interface Look {
   /** What was committed up to here has been compared. */
   checkedUpTo: Index;
   /** The configuration, as the events tell it: a step may commit by one and end with the next. */
-  inForce: Configuration;
+  inForce: ConfigurationAt;
 }
 
 const NO_DIGEST = -1;
@@ -95,7 +96,7 @@ export class RaftRules {
       leaderTerm: 0,
       matchIndex: new Map(),
       checkedUpTo: 0,
-      inForce: raft.configuration,
+      inForce: { index: raft.configurationIndex, configuration: raft.configuration },
     };
     this.#nodes.set(name, look);
     this.#byId.set(raft.id, look);
@@ -122,7 +123,7 @@ export class RaftRules {
         break;
       case "commitAdvanced":
         if (raft.role === "leader" && raft.currentTerm === event.term)
-          this.#leaderCommitted(name, raft, look.inForce, event.commitIndex);
+          this.#leaderCommitted(name, raft, look.inForce.configuration, event.commitIndex);
         this.#committedUpTo(name, look, event.commitIndex, event.term);
         break;
       case "configurationChanged":
@@ -270,12 +271,13 @@ export class RaftRules {
   #configurationChanged(name: string, look: Look, index: Index): void {
     const { raft, matchIndex } = look;
     const now = raft.configurationAt(index);
+    const before = look.inForce;
     if (now.index !== index) return;
-    look.inForce = now.configuration;
+    look.inForce = now;
     // Whoever has left begins anew if it comes back.
     for (const id of matchIndex.keys()) if (!now.configuration.members.some((member) => member.id === id)) matchIndex.delete(id);
-    if (index <= raft.logStart.index) return;
-    const before = raft.configurationAt(index - 1);
+    // Truncated back, or skipped over with a snapshot: nothing was put after the one before.
+    if (index <= before.index || index <= raft.logStart.index) return;
     if (before.configuration.voters.length > 0 && !quorumsMeet(before.configuration, now.configuration))
       this.#complain(`${name} has a configuration at ${index} whose quorums need not meet those of the one before it`);
     if (raft.role === "leader" && raft.termAt(index) === raft.currentTerm && before.index > raft.commitIndex)

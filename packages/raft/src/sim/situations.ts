@@ -1,6 +1,6 @@
 /** Recognises rare situations in what nodes say and do, and counts them (coverage.ts has the list). */
 import type { Raft } from "../core/raft.js";
-import type { Index } from "../core/types.js";
+import type { Index, MemberId } from "../core/types.js";
 import type { NodeEvent, StateMachine } from "../runtime/index.js";
 import type { Cluster, Observer } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
@@ -14,7 +14,11 @@ interface NodeMemory {
   votedInSilence: boolean;
   /** A snapshot is on its way to somebody. */
   sending: boolean;
+  /** It campaigns because its leader told it to. */
+  told: boolean;
   configurationIndex: Index;
+  /** That configuration is joint, or waits for new voters. */
+  unfinished: boolean;
 }
 
 export interface SituationsOptions<Machine extends StateMachine> {
@@ -24,6 +28,8 @@ export interface SituationsOptions<Machine extends StateMachine> {
   readonly isCutOff: (name: string) => boolean;
   /** State machines keep themselves on disk: then files of snapshots are the exception. */
   readonly isOnDisk: boolean;
+  /** Whether this member leads at this moment. */
+  readonly isLeading: (id: MemberId) => boolean;
   /** How many nodes lead right now. */
   readonly leadersNow: () => number;
 }
@@ -40,7 +46,9 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
         commitIndex: 0,
         votedInSilence: false,
         sending: false,
+        told: false,
         configurationIndex: 0,
+        unfinished: false,
       };
       memories.set(name, memory);
     }
@@ -61,6 +69,55 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
     if (event.reason.includes("the disk has not")) coverage.note("slowDiskLeader");
     if (event.reason.includes("was paused")) coverage.note("pausedLeader");
     if (event.reason.includes("no voter any more")) coverage.note("leaderLeft");
+  }
+
+  /** What is about leaders that hand over, seem gone, or hold leases. */
+  function leadershipEvent(name: string, event: NodeEvent): void {
+    switch (event.type) {
+      case "transferStarted":
+        coverage.note("transferStarted");
+        if (options.cluster().members.some((member) => options.isCutOff(member.name))) coverage.note("transferWhilePartitioned");
+        break;
+      case "transferEnded":
+        if (event.reason === "timedOut") coverage.note("transferTimedOut");
+        if (event.reason === "targetLost") coverage.note("transferTargetLost");
+        break;
+      case "messageIgnored":
+        if (event.message === "TimeoutNow") coverage.note("timeoutNowIgnored");
+        break;
+      case "leaderRefused":
+        coverage.note(event.held ? "leaderRefusedHeld" : "leaderRefused");
+        if (!event.held && options.isLeading(event.leader)) coverage.note("leaderRefusedAlive");
+        break;
+      case "leaderRestarted":
+        coverage.note("leaderRestarted");
+        if (event.hadPromise) coverage.note("promiseVoided");
+        break;
+      case "readConfirmed":
+        if (event.lease) coverage.note("leaseRead");
+        break;
+      case "leaseRefused":
+        if (event.reason === "expired") coverage.note("leaseExpired");
+        if (event.reason === "handedOver") coverage.note("leaseHandedOver");
+        if (event.reason === "nothingCommitted") coverage.note("leaseNothingCommitted");
+        if (event.reason !== "off") coverage.note("leaseFellBack");
+        break;
+      case "voteRefused":
+        if (event.reason === "leasePromised") coverage.note("voteRefusedLease");
+        if (event.reason === "justStarted") coverage.note("voteRefusedJustStarted");
+        break;
+      case "roleChanged":
+        roleOfTold(name, event);
+        break;
+      default:
+        break;
+    }
+  }
+
+  function roleOfTold(name: string, event: Extract<NodeEvent, { type: "roleChanged" }>): void {
+    const memory = memoryOf(name);
+    if (memory.told) coverage.note(event.role === "leader" ? "transferWon" : "transferLost");
+    memory.told = event.role === "candidate" && event.previous === "follower";
   }
 
   function logEvent(name: string, memory: NodeMemory, event: NodeEvent, raft: Raft | null): void {
@@ -95,13 +152,16 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
       case "configurationChanged":
         if (event.votersOutgoing.length > 0) coverage.note("configurationJoint");
         if (event.index < memory.configurationIndex) coverage.note("configurationTruncated");
-        if (raft !== null && raft.role === "leader" && event.index > memory.configurationIndex) {
+        if (
+          raft !== null &&
+          raft.role === "leader" &&
+          event.index > Math.max(memory.configurationIndex, raft.snapshot.configurationIndex)
+        ) {
           const before = raft.termAt(memory.configurationIndex);
-          if (before !== null && before < raft.currentTerm && raft.configurationAt(event.index - 1).configuration.staged !== null)
-            coverage.note("changeCarriedOn");
-          if (before !== null && before < raft.currentTerm && event.votersOutgoing.length === 0 && memory.configurationIndex > 0)
-            coverage.note("changeCarriedOn");
+          if (before !== null && before < raft.currentTerm && memory.unfinished) coverage.note("changeCarriedOn");
         }
+        memory.unfinished =
+          event.votersOutgoing.length > 0 || (raft !== null && raft.configurationAt(event.index).configuration.staged !== null);
         memory.configurationIndex = event.index;
         break;
       case "removed":
@@ -121,6 +181,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
   return {
     event(name, event, raft) {
       const memory = memoryOf(name);
+      leadershipEvent(name, event);
       switch (event.type) {
         case "roleChanged":
           roleChanged(event);
@@ -184,7 +245,9 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
     },
     sent(from, _to, message) {
       if (message.type === "ProposeRequest") coverage.note("forwarded");
-      else if (message.type === "RequestVote" || message.type === "RequestVoteResponse") memoryOf(from).votedInSilence = false;
+      else if (message.type === "ProposeResponse") {
+        if (message.refusal === "transferring") coverage.note("writeHeld");
+      } else if (message.type === "RequestVote" || message.type === "RequestVoteResponse") memoryOf(from).votedInSilence = false;
     },
     received(to, from, message) {
       if (message.type !== "AppendEntriesResponse" || message.success) return;

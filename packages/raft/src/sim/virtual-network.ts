@@ -100,6 +100,8 @@ export class VirtualNetwork<Note = never> {
   readonly #listening = new Map<string, Endpoint<Note>>();
   /** Ordered pairs of addresses between which nothing passes, with how many cuts there are. */
   readonly #cuts = new Map<string, number>();
+  /** … and between which connections are refused, likewise. */
+  readonly #refusals = new Map<string, number>();
   /** Payloads that arrived. */
   delivered = 0;
   /** Told of each noted payload as it reaches a node, before the node looks at it. */
@@ -170,17 +172,18 @@ export class VirtualNetwork<Note = never> {
 
   /** Nothing passes from one address to the other any more. Returns how to mend it; several cuts need each their own. */
   cut(from: string, to: string): () => void {
-    const pair = `${from} ${to}`;
-    this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + 1);
-    let mended = false;
-    return () => {
-      if (mended) return;
-      mended = true;
-      const left = (this.#cuts.get(pair) ?? 1) - 1;
-      if (left > 0) this.#cuts.set(pair, left);
-      else this.#cuts.delete(pair);
-      if (left === 0) this.#releaseStalled(from, to);
-    };
+    return hold(this.#cuts, `${from} ${to}`, () => this.#releaseStalled(from, to));
+  }
+
+  /**
+   * What one address dials at the other is refused, as by a firewall, and what is open is broken; the process there lives, and what
+   * it dials itself is none the worse. Returns how to mend it.
+   */
+  refuse(from: string, to: string): () => void {
+    const mend = hold(this.#refusals, `${from} ${to}`, () => undefined);
+    for (const connection of [...(this.#listening.get(from)?.dialled.values() ?? [])])
+      if (connection.to.address === to) this.#break(connection, "the connection was reset");
+    return mend;
   }
 
   isCut(from: string, to: string): boolean {
@@ -225,7 +228,8 @@ export class VirtualNetwork<Note = never> {
     const to = this.#listening.get(peer.address);
     const again = (reason: string, refused: boolean): void =>
       this.#redial(from, peer.name, channel, () => from.handler?.closed(peer.name, channel, reason, refused));
-    if (to === undefined || !to.alive) return again("nobody listens there", true);
+    if (to === undefined || !to.alive || this.#refusals.has(`${from.address} ${peer.address}`))
+      return again("nobody listens there", true);
     if (this.isCut(from.address, peer.address) || this.isCut(peer.address, from.address)) return again("no answer", false);
     const own = from.handler?.hello();
     if (own === undefined) return;
@@ -405,6 +409,20 @@ export class VirtualNetwork<Note = never> {
     endpoint.dialled.clear();
     for (const connection of [...endpoint.accepted]) this.#break(connection, "the connection was closed by the peer");
   }
+}
+
+/** Counts one more who wants it so. Returns how to take that back, once; `released` when nobody wants it any more. */
+function hold(counts: Map<string, number>, pair: string, released: () => void): () => void {
+  counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  let held = true;
+  return () => {
+    if (!held) return;
+    held = false;
+    const left = (counts.get(pair) ?? 1) - 1;
+    if (left > 0) counts.set(pair, left);
+    else counts.delete(pair);
+    if (left === 0) released();
+  };
 }
 
 function keyOf(peer: string, channel: Channel): string {

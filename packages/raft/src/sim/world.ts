@@ -41,6 +41,8 @@ const SECOND = 1_000_000;
 const PATIENCE_TIMEOUTS = 40;
 const PATIENCE_MICROS = 5 * SECOND;
 const PROBE_MICROS = 10_000;
+/** In millionths: what a session client allows for. */
+const FASTEST_CLOCK = 50_000;
 const CALM_WRITES = 10;
 const MODEL_STEPS = 2_000_000;
 
@@ -139,6 +141,11 @@ export class World<Machine extends StateMachine, State> {
       cluster: () => this.#cluster,
       isOnDisk: plan.onDisk === true,
       isCutOff: (name) => this.#misfortune.isCutOff(name),
+      isLeading: (id) =>
+        this.#cluster.members.some((member) => {
+          const raft = this.#cluster.raftOf(member);
+          return raft?.id === id && raft.role === "leader";
+        }),
       leadersNow: () => this.#rules.leadersNow((name) => this.#isAlive(name)),
     });
     this.#cluster = new Cluster<Machine>({
@@ -165,7 +172,8 @@ export class World<Machine extends StateMachine, State> {
       witness: this.#witness,
       coverage: this.#coverage,
       complain,
-      clocksAreFair: !plan.incidents.some(({ kind }) => kind === "clockJump"),
+      clocksAreFair:
+        plan.drift.every((drift) => drift <= FASTEST_CLOCK) && !plan.incidents.some(({ kind }) => kind === "clockJump"),
       contacts: () => this.#contacts(),
     });
     const operator = new Operator<Machine>({
@@ -184,6 +192,7 @@ export class World<Machine extends StateMachine, State> {
       chance: this.#chance,
       coverage: this.#coverage,
       electionMicros: plan.options.electionTimeoutMs * 1000,
+      complain,
       told: this.#told,
     });
   }

@@ -40,6 +40,7 @@ test("compaction keeps the configuration that is in force again when a newer one
     prevLogTerm: 1,
     entries: [command(4, 2)],
     leaderCommit: 3,
+    leases: false,
   });
   expect(raft.failed).toBe(false);
   expect(raft.configuration.voters).toEqual(["a", "b"]);

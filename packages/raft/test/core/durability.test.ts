@@ -4,7 +4,7 @@ import { startCore } from "./one-core.js";
 
 test("a completion that is told twice or late takes nothing back, one for a batch that was never taken gives nothing", () => {
   const raft = startCore();
-  const heartbeat = (term: number) => ({ type: "Heartbeat", term, leaderCommit: 0, readRound: 0 }) as const;
+  const heartbeat = (term: number) => ({ type: "Heartbeat", term, leaderCommit: 0, readRound: 0, leases: false }) as const;
   raft.receive(0, "b", heartbeat(1));
   expect(raft.take().persist?.ticket).toBe(1);
   raft.receive(0, "b", heartbeat(2));

@@ -69,13 +69,13 @@ export function formatMessage(message: Message): string {
     case "RequestVoteResponse":
       return `${head} ${message.voteGranted ? "granted" : "refused"}`;
     case "AppendEntries":
-      return `${head} prev=${message.prevLogIndex}/${message.prevLogTerm} commit=${message.leaderCommit} ${formatEntries(message.entries)}`;
+      return `${head} prev=${message.prevLogIndex}/${message.prevLogTerm} commit=${message.leaderCommit}${message.leases ? " leases" : ""} ${formatEntries(message.entries)}`;
     case "AppendEntriesResponse":
       return message.success
         ? `${head} prev=${message.prevLogIndex} match=${message.matchIndex}`
         : `${head} prev=${message.prevLogIndex} refused hint=${message.hintIndex}/${message.hintTerm}`;
     case "Heartbeat":
-      return `${head} commit=${message.leaderCommit} round=${message.readRound}`;
+      return `${head} commit=${message.leaderCommit} round=${message.readRound}${message.leases ? " leases" : ""}`;
     case "HeartbeatResponse":
       return `${head} round=${message.readRound}`;
     case "InstallSnapshot":
@@ -94,6 +94,12 @@ export function formatMessage(message: Message): string {
       return `${head} id=${message.requestId} ${message.change.kind}`;
     case "ChangeResponse":
       return `${head} id=${message.requestId} ${message.refusal ?? `${message.index}/${message.entryTerm}`}`;
+    case "TimeoutNow":
+      return head;
+    case "TransferRequest":
+      return `${head} id=${message.requestId} to=${message.target ?? "the best"}`;
+    case "TransferResponse":
+      return `${head} id=${message.requestId} ${message.refusal}`;
   }
 }
 
@@ -138,9 +144,21 @@ export function formatEvent(event: RaftEvent): string {
     case "farewellEnded":
       return `sends no more to ${event.peer}, which ${event.told ? "knows that it left" : "could not be told"}`;
     case "readConfirmed":
-      return `read ${event.id} confirmed at ${event.readIndex}`;
+      return `read ${event.id} confirmed at ${event.readIndex}${event.lease ? " by the lease" : ""}`;
+    case "leaseRefused":
+      return `no read from the lease: ${event.reason}`;
     case "quorumLost":
       return `no quorum answers in term ${event.term}`;
+    case "leaderRefused":
+      return `${event.leader}, which leads, refuses connections${event.held ? "; its lease may run" : ""}`;
+    case "leaderRestarted":
+      return `${event.leader}, which led, began anew${event.hadPromise ? "; its lease is over" : ""}`;
+    case "transferStarted":
+      return `hands over to ${event.target} in term ${event.term}`;
+    case "transferEnded":
+      return `handing over to ${event.target} ends: ${event.reason}`;
+    case "transferAnswered":
+      return `${event.from} answers transfer ${event.requestId}: ${event.refusal}`;
     case "snapshotSending":
       return `sends snapshot ${event.lastIncludedIndex} to ${event.peer}`;
     case "snapshotSent":

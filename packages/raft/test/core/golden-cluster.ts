@@ -64,6 +64,10 @@ export function configurationOf(
   };
 }
 
+function leaseText(until: number | null): string {
+  return until === null ? "no lease" : `a lease until ${until / 1000} ms`;
+}
+
 export class GoldenCluster {
   readonly #nodes = new Map<MemberId, Node>();
   #flight: InFlight[] = [];
@@ -106,17 +110,39 @@ export class GoldenCluster {
         return this.#elect(first);
       case "advance":
         return this.#advance(plain);
+      // A process that stands still: its time goes on, and nothing fires.
+      case "stand-still":
+        this.#node(first).now += Number(plain[1]) * 1000;
+        return;
       case "campaign":
         return this.#input(first, (node) => node.raft.campaign(node.now));
       case "step-down":
-        return this.#input(first, (node) => node.raft.stepDown(node.now, "told to"));
+        return this.#input(first, (node) => node.raft.stepDown(node.now, "told to", plain[1] === "over"));
+      case "transfer":
+        return this.#transfer(first, plain[1] ?? null);
+      case "ask-transfer":
+        return this.#input(first, (node) =>
+          this.#say(
+            `${first}: ${node.raft.forwardTransfer(node.now, Number(plain[1]), plain[2] ?? null) ? "asks its leader" : "knows no leader"}`,
+          ),
+        );
       case "unreachable":
         return this.#input(first, (node) => node.raft.peerUnreachable(node.now, plain[1] ?? ""));
+      case "refused":
+        return this.#input(first, (node) => node.raft.peerRefused(node.now, plain[1] ?? ""));
+      case "restarted":
+        return this.#input(first, (node) => node.raft.peerRestarted(node.now, plain[1] ?? ""));
       case "connected":
         return this.#input(first, (node) => node.raft.peerConnected(node.now, plain[1] ?? ""));
       case "peer-log":
         return this.#input(first, (node) =>
-          node.raft.peerLog(node.now, plain[1] ?? "", Number(named.get("durable")), named.get("recovering") === "true"),
+          node.raft.peerLog(
+            node.now,
+            plain[1] ?? "",
+            Number(named.get("durable")),
+            named.get("recovering") === "true",
+            Number(named.get("priority") ?? 1),
+          ),
         );
       case "propose":
         return this.#propose(first, plain.slice(1), "command");
@@ -133,6 +159,19 @@ export class GoldenCluster {
         return this.#input(first, (node) =>
           this.#say(`${first}: read ${plain[1]} ${node.raft.read(node.now, Number(plain[1]))}`),
         );
+      case "lease-read":
+        return this.#input(first, (node) => {
+          const index = node.raft.readByLease(node.now, Number(plain[1]));
+          this.#say(
+            index === null ? `${first}: read ${plain[1]} must ask` : `${first}: read ${plain[1]} may be answered at ${index}`,
+          );
+        });
+      case "lease-holds":
+        return this.#input(first, (node) =>
+          this.#say(`${first}: the lease ${node.raft.leaseHolds(node.now) ? "still runs" : "is over"}`),
+        );
+      case "lease":
+        return this.#say(`${first}: ${leaseText(this.#node(first).raft.leaseUntil)}`);
       case "join":
         // A member with an empty directory, which nobody has told anything.
         return this.#createNode(first, named, NO_CONFIGURATION);
@@ -329,6 +368,13 @@ export class GoldenCluster {
       this.#say(
         "refusal" in outcome ? `${id}: refused: ${outcome.refusal}` : `${id}: proposed at ${outcome.firstIndex}/${outcome.term}`,
       );
+    });
+  }
+
+  #transfer(id: MemberId, target: MemberId | null): void {
+    this.#input(id, (node) => {
+      const outcome = node.raft.transferLeadership(node.now, target);
+      if ("refusal" in outcome) this.#say(`${id}: refused: ${outcome.refusal}`);
     });
   }
 
@@ -547,8 +593,11 @@ export class GoldenCluster {
     const parsed = entries.map((each): Entry => {
       const [position = "", what = ""] = each.split(":");
       const [index = 0, term = 0] = position.split("/").map(Number);
-      if (what.startsWith("conf."))
-        return { index, term, type: "configuration", data: encodeConfiguration(configurationOf(what.slice(5).split("."))) };
+      if (what.startsWith("conf.") || what.startsWith("leaseconf.")) {
+        const [kind, ...voters] = what.split(".");
+        const configuration = configurationOf(voters, [], [], kind === "leaseconf");
+        return { index, term, type: "configuration", data: encodeConfiguration(configuration) };
+      }
       return { index, term, type: what === "badconf" ? "configuration" : "command", data: bytes(what) };
     });
     const message = {

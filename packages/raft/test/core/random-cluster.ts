@@ -60,6 +60,10 @@ export interface Counters {
   truncations: number;
   snapshotsInstalled: number;
   readsConfirmed: number;
+  /** Of the reads, those that were answered from a lease. */
+  leaseReads: number;
+  /** Members that campaigned because their leader told them to. */
+  transfers: number;
   /** Configurations that a leader appended for a change that was asked for, and ones that were committed. */
   changes: number;
   configurationsCommitted: number;
@@ -102,6 +106,8 @@ export class RandomCluster {
     truncations: 0,
     snapshotsInstalled: 0,
     readsConfirmed: 0,
+    leaseReads: 0,
+    transfers: 0,
     changes: 0,
     configurationsCommitted: 0,
     configurationsTruncated: 0,
@@ -145,7 +151,7 @@ export class RandomCluster {
     const ids = ["a", "b", "c", "d", "e"].slice(0, this.#size);
     const learners = this.#size > 3 && this.#below(2) === 0 ? ids.splice(-1) : [];
     const outgoing = ids.length > 3 && this.#below(3) === 0 ? ids.slice(0, 3) : [];
-    const configuration = configurationOf(ids, learners, outgoing);
+    const configuration = configurationOf(ids, learners, outgoing, seed % 2 === 0);
     const standby = this.#membership ? ["f", "g", "h"] : [];
     for (const id of [...ids, ...learners, ...standby]) {
       const known = standby.includes(id) ? NO_CONFIGURATION : configuration;
@@ -225,8 +231,9 @@ export class RandomCluster {
     else if (roll < 955) this.#read(node);
     else if (roll < 975) this.#crashOrRestart(node);
     else if (roll < 990) this.#snapshot(node);
-    else if (this.#membership && roll < 996) this.#changeMembership();
-    else this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else if (roll < 993) this.#input(node, () => node.raft.peerUnreachable(this.#now, this.#pick(this.#nodes)?.id ?? ""));
+    else if (this.#membership && roll < 998) this.#changeMembership();
+    else this.#transfer(node);
   }
 
   /** Somebody asks a node that leads, or thinks that it does. */
@@ -286,7 +293,22 @@ export class RandomCluster {
     const id = this.#readId;
     this.#readId += 1;
     this.#reads.set(`${node.id}/${id}`, this.#highestCommitted);
-    this.#input(node, () => node.raft.read(this.#now, id));
+    this.#input(node, () => {
+      const index = node.raft.readByLease(this.#now, id);
+      if (index === null) {
+        node.raft.read(this.#now, id);
+        return;
+      }
+      this.counters.leaseReads += 1;
+      this.#checkRead(node, id, index);
+    });
+  }
+
+  /** Leadership shall move: to somebody, or to the best; asked of whoever leads, most often. */
+  #transfer(node: Node): void {
+    const leader = this.#nodes.find((each) => !each.down && each.raft.role === "leader") ?? node;
+    const target = this.#below(3) === 0 ? null : (this.#pick(this.#nodes)?.id ?? null);
+    this.#input(leader, () => leader.raft.transferLeadership(this.#now, target));
   }
 
   #crashOrRestart(node: Node): void {
@@ -352,6 +374,7 @@ export class RandomCluster {
         if (event.type === "invariantViolated") this.#fail(`${node.id}: ${event.invariant}: ${event.detail}`);
         if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
         if (event.type === "logTruncated") this.counters.truncations += 1;
+        if (event.type === "roleChanged" && event.reason.includes("hands over")) this.counters.transfers += 1;
         if (event.type === "configurationCommitted") this.counters.configurationsCommitted += 1;
         if (event.type === "configurationChanged" && event.index < node.inForce.index) this.counters.configurationsTruncated += 1;
         if (event.type === "configurationChanged") node.inForce = event;

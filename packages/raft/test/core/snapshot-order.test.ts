@@ -31,6 +31,7 @@ test("a snapshot that entries have overtaken while it was written is not install
     prevLogTerm: 1,
     entries: [command(2, 1), command(3, 1), command(4, 1)],
     leaderCommit: 4,
+    leases: false,
   });
   expect(raft.commitIndex).toBe(4);
   expect(raft.snapshotInstalled(0, snapshotAt(3, 1))).toBe(false);
@@ -50,7 +51,7 @@ test("a server that was elected while it received a snapshot keeps its log: a le
 
 test("an own snapshot that is finished after a newer one was installed does not take its place", () => {
   const raft = receiving();
-  hears(raft, "b", { type: "Heartbeat", term: 1, leaderCommit: 1, readRound: 0 });
+  hears(raft, "b", { type: "Heartbeat", term: 1, leaderCommit: 1, readRound: 0, leases: false });
   expect(raft.lastApplied).toBe(1);
   expect(raft.snapshotInstalled(0, snapshotAt(3, 1))).toBe(true);
   settle(raft);

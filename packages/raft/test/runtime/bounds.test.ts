@@ -43,6 +43,7 @@ test("commands are refused while the state machine is too far behind, by the nod
       (_, place): Entry => ({ index: from + place, term: 1, type: "command", data: Uint8Array.of(1) }),
     ),
     leaderCommit: commit,
+    leases: false,
   });
   const told: string[] = [];
   const submit = (): unknown =>

@@ -320,7 +320,15 @@ describe("a durable machine and snapshots of others", () => {
     const stamped = new Uint8Array(8 + request.length);
     stamped.set(request, 8);
     const entry = { index: 1, term: 1, type: "session", data: stamped } as const;
-    bench.hears("b", { type: "AppendEntries", term: 1, prevLogIndex: 0, prevLogTerm: 0, entries: [entry], leaderCommit: 1 });
+    bench.hears("b", {
+      type: "AppendEntries",
+      term: 1,
+      prevLogIndex: 0,
+      prevLogTerm: 0,
+      entries: [entry],
+      leaderCommit: 1,
+      leases: false,
+    });
     const tableOf = (of: NodeBench): readonly (readonly number[])[] =>
       [...(of.host.running?.host.sessions.sessions.values() ?? [])].map(({ id, executed }) => [id, ...executed.keys()]);
     expect(tableOf(bench)).toEqual([[1]]);
@@ -349,7 +357,15 @@ describe("a durable machine and snapshots of others", () => {
     const bench = memberWith(log, machine);
     bench.found();
     const entry = { index: 1, term: 1, type: "command", data: Uint8Array.of(77) } as const;
-    bench.hears("b", { type: "AppendEntries", term: 1, prevLogIndex: 0, prevLogTerm: 0, entries: [entry], leaderCommit: 1 });
+    bench.hears("b", {
+      type: "AppendEntries",
+      term: 1,
+      prevLogIndex: 0,
+      prevLogTerm: 0,
+      entries: [entry],
+      leaderCommit: 1,
+      leases: false,
+    });
     expect(machine.values).toEqual([77]);
     const install = {
       type: "InstallSnapshot",

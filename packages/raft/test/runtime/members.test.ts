@@ -61,7 +61,7 @@ describe("founding", () => {
 });
 
 describe("the network", () => {
-  const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 };
+  const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0, leases: false };
 
   function hello(name: string, incarnation: bigint): PeerHello {
     return { clusterId: new Uint8Array(16), name, incarnation, boot: 1, founders: [], version: 2 };
@@ -105,6 +105,7 @@ describe("the network", () => {
         prevLogTerm: 0,
         entries: [entry],
         leaderCommit: 0,
+        leases: false,
       } as const;
       const propose = { type: "ProposeRequest", term: 1, requestId: 1, entryType, commands: [] } as const;
       for (const message of [append, propose])

@@ -188,7 +188,15 @@ describe("a snapshot from the leader", () => {
   }
 
   function append(prevLogIndex: number, entries: readonly Entry[], leaderCommit: number): AppendEntries {
-    return { type: "AppendEntries", term: 1, prevLogIndex, prevLogTerm: prevLogIndex === 0 ? 0 : 1, entries, leaderCommit };
+    return {
+      type: "AppendEntries",
+      term: 1,
+      prevLogIndex,
+      prevLogTerm: prevLogIndex === 0 ? 0 : 1,
+      entries,
+      leaderCommit,
+      leases: false,
+    };
   }
 
   function install(bench: NodeBench, values: readonly number[]): void {
@@ -275,7 +283,7 @@ describe("a node and time", () => {
   test("after a pause it reads what came meanwhile before it takes its leader for dead (design law 8)", () => {
     const bench = new NodeBench(new BytesDisk(), ["a", "b", "c"]);
     bench.found();
-    const heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 } as const;
+    const heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0, leases: false } as const;
     bench.hears("b", heartbeat);
     expect(bench.role).toBe("follower");
     bench.said("RequestPreVote");
@@ -297,7 +305,7 @@ test("what is handed on after a restart has a number that no earlier life has us
     const bench = new NodeBench(disk, ["a", "b", "c"]);
     if (life === 0) bench.found();
     else for (const name of ["b", "c"]) bench.connect(name);
-    bench.hears("b", { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0 });
+    bench.hears("b", { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0, leases: false });
     bench.propose(1);
     bench.clock.run();
     const [request] = bench.said("ProposeRequest");

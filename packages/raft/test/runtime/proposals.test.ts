@@ -29,7 +29,7 @@ function three(): { readonly proposals: Proposals; readonly told: readonly strin
   for (const each of [forwarded, placed]) proposals.add(each.proposal);
   const [first, second] = proposals.takeWaiting(2, 1000);
   if (first === undefined || second === undefined) throw new Error("they do not wait");
-  proposals.forwarded(1, [first], "1 a");
+  proposals.forwarded(1, [first], "a", "1 a");
   proposals.placed([second], 7, 2);
   proposals.add(waiting.proposal);
   return { proposals, told: [waiting.told, forwarded.told, placed.told] };
@@ -48,15 +48,37 @@ test("applied at its index and term a command is done; where another entry is ap
 
 test("what the lost leader had may still be executed; what is in the log waits on, what waits goes to the next leader", () => {
   const { proposals, told } = three();
-  proposals.leaderLost("2 b");
+  proposals.leaderLost("1 a", 500);
+  proposals.expire(500);
+  expect(told).toEqual([[], [], []]);
+  // It may still say what became of it, for a while; in a later term the same leader is another one.
+  proposals.leaderLost("2 a", 500);
+  proposals.leaderLost("2 b", 700);
+  expect(proposals.nextExpiry).toBe(500);
+  proposals.expire(499);
+  expect(told).toEqual([[], [], []]);
+  proposals.expire(500);
   expect(told).toEqual([[], ["leadershipLost, unknown"], []]);
   expect(proposals.hasWaiting).toBe(true);
   expect(proposals.count).toBe(2);
 });
 
+test("the answer of a leader that is none any more still counts, and is not waited for when the connection to it is lost", () => {
+  const answered = three();
+  answered.proposals.leaderLost("2 b", 500);
+  answered.proposals.placed(answered.proposals.takeForwarded(1), 8, 2);
+  answered.proposals.applied(8, 2, undefined);
+  expect(answered.told).toEqual([[], ["done at 8/2"], []]);
+  const { proposals, told } = three();
+  proposals.memberLost("c");
+  expect(told).toEqual([[], [], []]);
+  proposals.memberLost("a");
+  expect(told).toEqual([[], ["leadershipLost, unknown"], []]);
+});
+
 test("what was handed to the present leader in its present term is not lost by the news that it leads", () => {
   const { proposals, told } = three();
-  proposals.leaderLost("1 a");
+  proposals.leaderLost("1 a", 500);
   expect(told).toEqual([[], [], []]);
   expect(proposals.takeForwarded(1)).toHaveLength(1);
 });
@@ -114,7 +136,7 @@ test("what its caller was told of is not put back with the others of its request
   const proposals = new Proposals();
   const [impatient, patient] = [proposal(500), proposal()];
   for (const each of [impatient, patient]) proposals.add(each.proposal);
-  proposals.forwarded(1, proposals.takeWaiting(2, 1000), "1 a");
+  proposals.forwarded(1, proposals.takeWaiting(2, 1000), "a", "1 a");
   proposals.expire(500);
   // The leader answers that it does not lead: what is left of the request waits for the next one.
   proposals.putBack(proposals.takeForwarded(1));

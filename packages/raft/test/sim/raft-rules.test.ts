@@ -1,6 +1,6 @@
 /** The simulator's rules of Raft, where they are easily drawn too narrow or too wide. */
 import { describe, expect, test } from "vitest";
-import type { Entry, Index, Raft, Term } from "../../src/core/index.js";
+import { type Entry, encodeConfiguration, type Index, Raft, type Term } from "../../src/core/index.js";
 import { RaftRules } from "../../src/sim/raft-rules.js";
 import { configurationOf } from "../core/golden-cluster.js";
 
@@ -53,5 +53,45 @@ describe("leader completeness", () => {
 
   test("is not owed by that of an earlier term, which learns late that it was elected", () => {
     expect(electedIn(1, [])).toEqual([]);
+  });
+});
+
+describe("configurations", () => {
+  test("of a restarted node are looked at as far back as its snapshot, also when its log goes back further", () => {
+    const voters = configurationOf(["a", "b", "c"]);
+    const command = (index: Index): Entry => ({ index, term: 1, type: "command", data: new Uint8Array(1) });
+    const changed = { type: "configuration", data: encodeConfiguration(configurationOf(["a", "b", "c"], ["d"])) } as const;
+    const raft = new Raft({
+      id: "a",
+      random: () => 0,
+      now: 0,
+      hardState: { currentTerm: 1, votedFor: null, commitIndex: 3 },
+      snapshot: { lastIncludedIndex: 3, lastIncludedTerm: 1, configuration: voters, configurationIndex: 2 },
+      logStart: { index: 0, term: 0 },
+      entries: [
+        command(1),
+        { index: 2, term: 1, type: "configuration", data: encodeConfiguration(voters) },
+        command(3),
+        { index: 4, term: 1, ...changed },
+      ],
+    });
+    const rules = new RaftRules((text) => {
+      throw new Error(text);
+    });
+    rules.started("a", raft);
+    // A leader of term 2 replaces entry 4: the configuration of the snapshot is in force again.
+    const entries = [{ ...command(4), term: 2 }];
+    raft.receive(1, "b", {
+      type: "AppendEntries",
+      term: 2,
+      prevLogIndex: 3,
+      prevLogTerm: 1,
+      entries,
+      leaderCommit: 3,
+      leases: false,
+    });
+    const changes = raft.take().events.filter(({ type }) => type === "configurationChanged");
+    expect(changes).toMatchObject([{ index: 2 }]);
+    for (const event of changes) rules.event("a", event);
   });
 });

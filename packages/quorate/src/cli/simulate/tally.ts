@@ -10,12 +10,13 @@ const CRASHES = ["powerLost", "killed", "blackout"] as const satisfies readonly 
 /** What the progress line counts, in its own words. */
 const FAULTS: readonly (readonly [label: string, situations: readonly Situation[]])[] = [
   ["crashes", CRASHES],
-  ["cuts", ["oneWayCut", "bridge", "majorityCut", "connectionReset"]],
+  ["cuts", ["oneWayCut", "bridge", "majorityCut", "connectionReset", "connectionsRefused"]],
   [
     "disk faults",
     ["syncFailed", "writeFailed", "readFailed", "readFellShort", "noSpace", "damageRefused", "damageHarmless", "wiped"],
   ],
   ["pauses", ["pausedLong", "clockJumped"]],
+  ["orders", ["transferAsked", "toldToStepDown", "closed"]],
 ];
 
 export class Tally {

@@ -7,7 +7,14 @@
  */
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
 import type { MembershipRefusal } from "../../core/membership-change.js";
-import type { AppendEntries, Message, MessageType, ProposeRequest, ProposeResponse } from "../../core/message.js";
+import type {
+  AppendEntries,
+  Message,
+  MessageType,
+  ProposeRequest,
+  ProposeResponse,
+  TransferResponse,
+} from "../../core/message.js";
 import type { Entry, EntryType, Index, ProposedType, Term } from "../../core/types.js";
 import type { FounderRecord, FoundingNotice } from "../founding.js";
 import { readChange, writeChange } from "./change.js";
@@ -18,6 +25,8 @@ export interface PeerLog {
   readonly lastTerm: Term;
   /** Parts of the log are being repaired; acknowledgements are not to be expected. */
   readonly recovering: boolean;
+  /** Of the sender, for whoever looks for a new leader; 0 to 100. */
+  readonly priority: number;
 }
 
 export type Payload =
@@ -44,13 +53,25 @@ const KINDS = {
   ReadIndexResponse: 12,
   ProposeRequest: 13,
   ProposeResponse: 14,
+  TimeoutNow: 15,
   ChangeRequest: 16,
   ChangeResponse: 17,
+  TransferRequest: 20,
+  TransferResponse: 21,
 } as const satisfies Record<MessageType, number>;
 /** A ProposeRequest whose commands are requests of sessions. */
 const PROPOSE_SESSION_REQUEST = 22;
 /** Messages that came with a later version of the protocol; to a peer that does not speak it they are not sent. */
-const SINCE: { readonly [Type in MessageType]?: number } = { ChangeRequest: 2, ChangeResponse: 2 };
+const SINCE: { readonly [Type in MessageType]?: number } = {
+  TimeoutNow: 2,
+  ChangeRequest: 2,
+  ChangeResponse: 2,
+  TransferRequest: 2,
+  TransferResponse: 2,
+};
+const NEWEST = 2;
+/** What every member has that does not say so. */
+const DEFAULT_PRIORITY = 1;
 
 export function isSpoken(message: Message, version: number): boolean {
   if (version >= 2) return true;
@@ -70,7 +91,17 @@ const TYPE_OF_KIND = new Map<number, MessageType>(
 );
 
 const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
-const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge"];
+const REFUSALS: readonly ProposeResponse["refusal"][] = [null, "notLeader", "overloaded", "tooLarge", "transferring"];
+const TRANSFER_REFUSALS: readonly TransferResponse["refusal"][] = [
+  "failed",
+  "notLeader",
+  "transferInProgress",
+  "configurationChanging",
+  "unknownTarget",
+  "notVoter",
+  "self",
+  "noTarget",
+];
 const CHANGE_REFUSALS: readonly (MembershipRefusal | null)[] = [
   null,
   "notLeader",
@@ -93,15 +124,18 @@ const MAX_ITEMS = 1_000_000;
 const MAX_FOUNDERS = 15;
 const MAX_NAME_BYTES = 64;
 const MAX_ADDRESS_BYTES = 256;
+/** A name, `#` and sixteen digits. */
+const MAX_MEMBER_ID_BYTES = MAX_NAME_BYTES + 17;
 
 // ---- Encoding ----
 
-export function encodeMessage(group: number, message: Message): Uint8Array {
+/** In the layout of a version of the protocol: what a connection agreed on. */
+export function encodeMessage(group: number, message: Message, version = NEWEST): Uint8Array {
   const writer = new ByteWriter(sizeHint(message));
   writer.u8(kindOf(message));
   writer.u32(group);
   writer.u64(message.term);
-  writeBody(writer, message);
+  writeBody(writer, message, version);
   return writer.finish();
 }
 
@@ -122,7 +156,7 @@ function sizeHint(message: Message): number {
   }
 }
 
-function writeBody(writer: ByteWriter, message: Message): void {
+function writeBody(writer: ByteWriter, message: Message, version: number): void {
   switch (message.type) {
     case "RequestPreVote":
       writer.u64(message.proposedTerm);
@@ -142,7 +176,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.u8(message.voteGranted ? 1 : 0);
       return;
     case "AppendEntries":
-      writeAppendEntries(writer, message);
+      writeAppendEntries(writer, message, version);
       return;
     case "AppendEntriesResponse":
       writer.u8(message.success ? 1 : 0);
@@ -154,6 +188,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case "Heartbeat":
       writer.u64(message.leaderCommit);
       writer.u64(message.readRound);
+      if (version >= 2) writer.u8(message.leases ? 1 : 0);
       return;
     case "HeartbeatResponse":
       writer.u64(message.readRound);
@@ -188,7 +223,19 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.u64(message.requestId);
       writer.u64(message.firstIndex);
       writer.u64(message.entryTerm);
-      writer.u8(REFUSALS.indexOf(message.refusal));
+      // Version 1 knows no leader that gives way.
+      writer.u8(REFUSALS.indexOf(version < 2 && message.refusal === "transferring" ? "notLeader" : message.refusal));
+      return;
+    case "TimeoutNow":
+      return;
+    case "TransferRequest":
+      writer.u64(message.requestId);
+      // No member has an empty name.
+      writer.text(message.target ?? "");
+      return;
+    case "TransferResponse":
+      writer.u64(message.requestId);
+      writer.u8(TRANSFER_REFUSALS.indexOf(message.refusal));
       return;
     case "ChangeRequest":
       writer.u64(message.requestId);
@@ -206,10 +253,11 @@ function writeBody(writer: ByteWriter, message: Message): void {
 }
 
 /** The indexes are not repeated: the entries follow `prevLogIndex` without a gap. */
-function writeAppendEntries(writer: ByteWriter, message: AppendEntries): void {
+function writeAppendEntries(writer: ByteWriter, message: AppendEntries, version: number): void {
   writer.u64(message.prevLogIndex);
   writer.u64(message.prevLogTerm);
   writer.u64(message.leaderCommit);
+  if (version >= 2) writer.u8(message.leases ? 1 : 0);
   writer.u32(message.entries.length);
   for (const entry of message.entries) {
     writer.u64(entry.term);
@@ -218,13 +266,14 @@ function writeAppendEntries(writer: ByteWriter, message: AppendEntries): void {
   }
 }
 
-export function encodePeerLog(group: number, peerLog: PeerLog): Uint8Array {
+export function encodePeerLog(group: number, peerLog: PeerLog, version = NEWEST): Uint8Array {
   const writer = new ByteWriter(32);
   writer.u8(PEER_LOG);
   writer.u32(group);
   writer.u64(peerLog.lastIndex);
   writer.u64(peerLog.lastTerm);
   writer.u8(peerLog.recovering ? 1 : 0);
+  if (version >= 2) writer.u8(peerLog.priority);
   return writer.finish();
 }
 
@@ -264,25 +313,30 @@ export function encodeFoundingNotice(notice: FoundingNotice): Uint8Array {
 // ---- Decoding ----
 
 /** Never throws. The data of entries and commands are views of `bytes`. */
-export function decodePayload(bytes: Uint8Array): Payload {
+export function decodePayload(bytes: Uint8Array, version = NEWEST): Payload {
   const decoded = decoding((): Payload => {
     const reader = new ByteReader(bytes);
     const kind = reader.u8();
     const group = reader.u32();
-    const payload = readPayload(reader, kind, group);
+    const payload = readPayload(reader, kind, group, version);
     reader.end();
     return payload;
   });
   return decoded.ok ? decoded.value : { ok: false, reason: `it ${decoded.reason}` };
 }
 
-function readPayload(reader: ByteReader, kind: number, group: number): Payload {
+function readPayload(reader: ByteReader, kind: number, group: number, version: number): Payload {
   if (kind === PEER_LOG)
     return {
       ok: true,
       kind: "peerLog",
       group,
-      peerLog: { lastIndex: reader.u64(), lastTerm: reader.u64(), recovering: reader.flag() },
+      peerLog: {
+        lastIndex: reader.u64(),
+        lastTerm: reader.u64(),
+        recovering: reader.flag(),
+        priority: version >= 2 ? reader.u8() : DEFAULT_PRIORITY,
+      },
     };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   if (kind === NOT_A_MEMBER) return { ok: true, kind: "notAMember", group, configurationIndex: reader.u64() };
@@ -291,7 +345,7 @@ function readPayload(reader: ByteReader, kind: number, group: number): Payload {
     return { ok: true, kind: "message", group, message: readProposeRequest(reader, reader.u64(), "session") };
   const type = TYPE_OF_KIND.get(kind);
   if (type === undefined) throw new DecodeError(`is of kind ${kind}, which is unknown here`);
-  return { ok: true, kind: "message", group, message: readMessage(reader, type) };
+  return { ok: true, kind: "message", group, message: readMessage(reader, type, version) };
 }
 
 function readFoundingNotice(reader: ByteReader): FoundingNotice {
@@ -308,7 +362,7 @@ function readFoundingNotice(reader: ByteReader): FoundingNotice {
   return { records, founded };
 }
 
-function readMessage(reader: ByteReader, type: MessageType): Message {
+function readMessage(reader: ByteReader, type: MessageType, version: number): Message {
   const term = reader.u64();
   switch (type) {
     case "RequestPreVote":
@@ -320,7 +374,7 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
     case "RequestVoteResponse":
       return { type, term, voteGranted: reader.flag() };
     case "AppendEntries":
-      return readAppendEntries(reader, term);
+      return readAppendEntries(reader, term, version);
     case "AppendEntriesResponse":
       return {
         type,
@@ -332,7 +386,7 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
         hintTerm: reader.u64(),
       };
     case "Heartbeat":
-      return { type, term, leaderCommit: reader.u64(), readRound: reader.u64() };
+      return { type, term, leaderCommit: reader.u64(), readRound: reader.u64(), leases: version >= 2 && reader.flag() };
     case "HeartbeatResponse":
       return { type, term, readRound: reader.u64() };
     case "InstallSnapshot":
@@ -373,6 +427,15 @@ function readMessage(reader: ByteReader, type: MessageType): Message {
         entryTerm: reader.u64(),
         refusal: oneOf(REFUSALS, reader.u8()),
       };
+    case "TimeoutNow":
+      return { type, term };
+    case "TransferRequest": {
+      const requestId = reader.u64();
+      const target = reader.text(MAX_MEMBER_ID_BYTES);
+      return { type, term, requestId, target: target === "" ? null : target };
+    }
+    case "TransferResponse":
+      return { type, term, requestId: reader.u64(), refusal: oneOf(TRANSFER_REFUSALS, reader.u8()) };
     case "ChangeRequest": {
       const requestId = reader.u64();
       const expects = reader.flag();
@@ -399,10 +462,11 @@ function readProposeRequest(reader: ByteReader, term: Term, entryType: ProposedT
   return { type: "ProposeRequest", term, requestId, entryType, commands };
 }
 
-function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {
+function readAppendEntries(reader: ByteReader, term: Term, version: number): AppendEntries {
   const prevLogIndex = reader.u64();
   const prevLogTerm = reader.u64();
   const leaderCommit = reader.u64();
+  const leases = version >= 2 && reader.flag();
   const count = reader.count(ENTRY_HEADER_BYTES, MAX_ITEMS);
   if (prevLogIndex + count > Number.MAX_SAFE_INTEGER) throw new DecodeError("holds indexes above 2^53");
   const entries: Entry[] = [];
@@ -411,7 +475,7 @@ function readAppendEntries(reader: ByteReader, term: Term): AppendEntries {
     const type = oneOf(ENTRY_TYPES, reader.u8());
     entries.push({ index: prevLogIndex + place, term: entryTerm, type, data: reader.blob() });
   }
-  return { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+  return { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit, leases };
 }
 
 function oneOf<T>(values: readonly T[], place: number): T {

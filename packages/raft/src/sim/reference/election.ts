@@ -8,13 +8,15 @@ import {
   inboxOf,
   isUpToDate,
   type Judge,
+  leadershipOf,
+  ledBy,
   type Server,
   samePosition,
   show,
   type TermFacts,
   termFacts,
 } from "./facts.js";
-import { isQuorum } from "./quorum.js";
+import { isQuorum, isVoter } from "./quorum.js";
 import { forgetReads } from "./read.js";
 import { refuse } from "./rules.js";
 import type { MessageOf, TracedEvent } from "./trace.js";
@@ -63,6 +65,7 @@ function beginCampaign(server: Server, facts: TermFacts): void {
   if (!server.termIsNew || facts.campaigns.has(id) || facts.votes.has(id))
     refuse("campaign", `${id} begins a campaign in term ${term}, in which it was already`);
   const promises = inboxOf(server, term).promises;
+  if (server.role === "follower" && server.inboxes.get(term - 1)?.told === true) facts.told.add(id);
   if (server.role === "preCandidate" && !isQuorum(configurationOf(server), (voter) => voter === id || promises.has(voter)))
     refuse("preVote", `${id} campaigns in term ${term} with the promises of ${[...promises].join(", ") || "nobody"}`);
   facts.campaigns.set(id, server.log.last);
@@ -100,6 +103,7 @@ function becomeLeader(cluster: Cluster, server: Server, facts: TermFacts): void 
     confirmed: new Map(),
     confirmedRound: 0,
     answers: new Map(),
+    told: new Set(),
   };
 }
 
@@ -158,7 +162,26 @@ export const sendRequestVote: Judge<"RequestVote"> = (cluster, server, _to, mess
     );
   if (facts.durableVotes.get(server.id) !== server.id)
     refuse("voteIsDurable", `${server.id} asks for votes in term ${message.term} before its own is durable`);
+  if (message.leadershipTransfer && !facts.told.has(server.id))
+    refuse(
+      "transfer",
+      `${server.id} says in term ${message.term} that the leader wants it to campaign, and no leader has told it to`,
+    );
   facts.asked.add(server.id);
+};
+
+/** The leader tells a member to campaign. */
+export const sendTimeoutNow: Judge<"TimeoutNow"> = (cluster, server, to, { term }) => {
+  const leadership = ledBy(cluster, term, server);
+  const { log, acknowledged, told } = leadership;
+  if (!isVoter(configurationOf(server), to))
+    refuse("transfer", `${server.id} tells ${to} to campaign in term ${term}, which is no voter`);
+  if ((acknowledged.get(to) ?? 0) < log.lastIndex)
+    refuse(
+      "transfer",
+      `${server.id} tells ${to} to campaign in term ${term}, which has acknowledged ${acknowledged.get(to) ?? 0} of ${log.lastIndex}`,
+    );
+  told.add(to);
 };
 
 export const sendVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, to, message) => {
@@ -173,6 +196,12 @@ export const sendVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, 
 };
 
 // ---- Messages that arrive ----
+
+export const receiveTimeoutNow: Judge<"TimeoutNow"> = (cluster, server, from, { term }) => {
+  if (!leadershipOf(cluster, term, from).told.has(server.id))
+    refuse("networkInvents", `${server.id} hears that it should campaign in term ${term}, which ${from} never said`);
+  inboxOf(server, term).told = true;
+};
 
 export const receiveRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, from, message) => {
   const logs = termFacts(cluster, message.term).preCampaigns.get(from) ?? [];

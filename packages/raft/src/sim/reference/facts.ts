@@ -35,6 +35,8 @@ export interface Inbox {
   commit: Index;
   /** The newest round that it heard of; 0: none. */
   round: number;
+  /** The leader told it to campaign. */
+  told: boolean;
 }
 
 /** The leader of a term, as the others see it: what it says in this term stays true when it has moved on. */
@@ -57,6 +59,8 @@ export interface Leadership {
   confirmedRound: number;
   /** Its answers to reads of others: asker/requestId, until they are used. Two, if a question came twice. */
   readonly answers: Map<string, readonly Index[]>;
+  /** Whom it told to campaign. */
+  readonly told: Set<MemberId>;
 }
 
 /** How things stood when a read was asked. */
@@ -77,6 +81,8 @@ export interface TermFacts {
   /** Candidates, with the ends of their logs; and those that asked for votes. */
   readonly campaigns: Map<MemberId, LogPosition>;
   readonly asked: Set<MemberId>;
+  /** Of the candidates, those that the leader of the term before told to campaign. */
+  readonly told: Set<MemberId>;
   /** Pre-candidates of this term, with the ends their logs had; promises to vote in this term that left: voter>candidate. */
   readonly preCampaigns: Map<MemberId, LogPosition[]>;
   readonly sentPromises: Set<string>;
@@ -241,6 +247,7 @@ export function termFacts(cluster: Cluster, term: Term): TermFacts {
       sentVotes: new Set(),
       campaigns: new Map(),
       asked: new Set(),
+      told: new Set(),
       preCampaigns: new Map(),
       sentPromises: new Set(),
       leadership: null,
@@ -264,6 +271,7 @@ export function inboxOf(server: Server, term: Term): Inbox {
       requests: new Map(),
       commit: 0,
       round: 0,
+      told: false,
     };
     server.inboxes.set(term, inbox);
   }

@@ -7,10 +7,12 @@ import {
   receivePreVoteResponse,
   receiveRequestPreVote,
   receiveRequestVote,
+  receiveTimeoutNow,
   receiveVoteResponse,
   sendPreVoteResponse,
   sendRequestPreVote,
   sendRequestVote,
+  sendTimeoutNow,
   sendVoteResponse,
 } from "./election.js";
 import { type Cluster, type Judge, type Server, termFacts } from "./facts.js";
@@ -65,6 +67,9 @@ const LEAVING: Judges = {
   ProposeResponse: sendProposeResponse,
   ChangeRequest: anything,
   ChangeResponse: sendChangeResponse,
+  TimeoutNow: sendTimeoutNow,
+  TransferRequest: anything,
+  TransferResponse: anything,
 };
 
 const ARRIVING: Judges = {
@@ -84,6 +89,9 @@ const ARRIVING: Judges = {
   ProposeResponse: anything,
   ChangeRequest: anything,
   ChangeResponse: anything,
+  TimeoutNow: receiveTimeoutNow,
+  TransferRequest: anything,
+  TransferResponse: anything,
 };
 
 /**
@@ -105,6 +113,8 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ProposeResponse",
   "ChangeRequest",
   "ChangeResponse",
+  "TransferRequest",
+  "TransferResponse",
 ]);
 
 /** It is about a term that every server is beyond: nobody will heed it, and nothing is known of it any more. */

@@ -18,6 +18,10 @@ export function reachedByQuorum(configuration: TraceConfiguration, reachedBy: (m
   return votersOutgoing.length === 0 ? reached : Math.min(reached, reachedByMajority(votersOutgoing, reachedBy));
 }
 
+export function isVoter({ voters, votersOutgoing }: TraceConfiguration, member: MemberId): boolean {
+  return voters.includes(member) || votersOutgoing.includes(member);
+}
+
 export function isQuorum(configuration: TraceConfiguration, has: (member: MemberId) => boolean): boolean {
   return reachedByQuorum(configuration, (member) => (has(member) ? 1 : 0)) === 1;
 }

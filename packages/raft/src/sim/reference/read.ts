@@ -55,12 +55,27 @@ function checkFresh({ committed }: AskedRead, readIndex: Index, what: string): v
   if (readIndex < committed) refuse("readFresh", `${what} may be answered at ${readIndex}; ${committed} was committed before`);
 }
 
-export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex }: TracedEvent<"readConfirmed">): void {
+/**
+ * A read that nobody was asked about. Time is not seen here, but what it is for is: the leader has led all the while, and
+ * nothing was committed that it does not know.
+ */
+function checkLease(leadership: Leadership | null, asked: AskedRead, readIndex: Index, what: string): void {
+  if (leadership === null) refuse("readLease", `${what} is answered from a lease, by one that does not lead`);
+  const { id, first, commitIndex, told } = leadership;
+  if (readIndex < first || readIndex > commitIndex)
+    refuse("readOwnTerm", `${what}: ${id} says ${readIndex}; its own entries begin at ${first}, it has committed ${commitIndex}`);
+  if (told.size > 0) refuse("readLease", `${what} is answered from a lease, and ${[...told].join(", ")} was told to campaign`);
+  checkFresh(asked, readIndex, what);
+}
+
+export function readConfirmed(cluster: Cluster, server: Server, { id, readIndex, lease }: TracedEvent<"readConfirmed">): void {
   const what = `read ${id} on ${server.id}`;
   const asked = server.reads.get(id);
   if (asked === undefined) refuse("readAnswer", `${what} is confirmed, and nobody asked for it`);
   const answer = server.readAnswers.get(id);
-  if (answer === undefined) {
+  if (lease) {
+    checkLease(ownLeadership(cluster, server), asked, readIndex, what);
+  } else if (answer === undefined) {
     const leadership = ownLeadership(cluster, server);
     if (leadership === null || asked.term !== server.term)
       refuse("readAnswer", `${what} is confirmed, and no leader has answered it`);

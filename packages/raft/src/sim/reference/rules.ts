@@ -21,6 +21,8 @@ export const RULES = {
   restartInventsNothing: "a restart gives back no term, vote, entry or commit that the server never had (Raft figure 2)",
   // ---- Elections ----
   preVote: "who asks before it campaigns needs the promises of a quorum; a promise changes nothing (dissertation 9.6)",
+  transfer:
+    "a leader tells only a voter to campaign whose log is as long as its own; only who was told says so (dissertation 3.10, 4.2.3)",
   campaign: "a campaign begins a term of its own, with a vote for oneself, once (Raft 5.2)",
   voteRequest: "a candidate asks with the last index and term of its log (Raft 5.4.1, figure 2)",
   oneVote: "a server gives at most one vote in a term, also over restarts (Raft 5.2)",
@@ -62,6 +64,7 @@ export const RULES = {
   readOwnTerm: "a leader answers reads only after it has committed an entry of its term (dissertation 6.4)",
   readRound: "a read is confirmed by a quorum in a round that began after it was asked (dissertation 6.4)",
   readAnswer: "a follower's read is confirmed by the leader's answer to it, as it was given (dissertation 6.4)",
+  readLease: "no read from a lease once somebody was told to campaign (dissertation 6.4.1, 3.10)",
   readFresh: "a read sees everything that was committed before it was asked (dissertation 6.4, Raft 8)",
   // ---- The rest ----
   forwarded: "a leader says of forwarded commands where it has appended them (dissertation 6.2)",

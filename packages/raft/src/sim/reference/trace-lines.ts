@@ -139,7 +139,14 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
   RequestPreVoteResponse: { term: count, proposedTerm: count, voteGranted: flag },
   RequestVote: { term: count, ...lastLog, leadershipTransfer: flag },
   RequestVoteResponse: { term: count, voteGranted: flag },
-  AppendEntries: { term: count, prevLogIndex: count, prevLogTerm: count, entries: listOf(entry), leaderCommit: count },
+  AppendEntries: {
+    term: count,
+    prevLogIndex: count,
+    prevLogTerm: count,
+    entries: listOf(entry),
+    leaderCommit: count,
+    leases: flag,
+  },
   AppendEntriesResponse: {
     term: count,
     success: flag,
@@ -148,7 +155,7 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     hintIndex: count,
     hintTerm: count,
   },
-  Heartbeat: { term: count, leaderCommit: count, readRound: count },
+  Heartbeat: { term: count, leaderCommit: count, readRound: count, leases: flag },
   HeartbeatResponse: { term: count, readRound: count },
   InstallSnapshot: { term: count, ...snapshotEnd, offset: count, length: count, done: flag },
   InstallSnapshotResponse: { term: count, ...snapshotEnd, offset: count, status: oneOf("continue", "installed", "rejected") },
@@ -160,10 +167,13 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     requestId: count,
     firstIndex: count,
     entryTerm: count,
-    refusal: oneOf("notLeader", "overloaded", "tooLarge", null),
+    refusal: oneOf("notLeader", "overloaded", "tooLarge", "transferring", null),
   },
   ChangeRequest: { term: count, requestId: count, expectedIndex: orNull(count) },
   ChangeResponse: { term: count, requestId: count, index: count, entryTerm: count, refusal: orNull(text) },
+  TimeoutNow: { term: count },
+  TransferRequest: { term: count, requestId: count, target: orNull(text) },
+  TransferResponse: { term: count, requestId: count, refusal: text },
 };
 
 const message: Check = (value) => wrongWithOneOf(value, MESSAGES);
@@ -192,7 +202,7 @@ const RECORDS: { readonly [Type in TraceRecord["type"]]: Checks<Extract<TraceRec
   entriesDurable: { node: text, durableIndex: count },
   commitAdvanced: { node: text, commitIndex: count, term: count },
   configurationChanged: { node: text, index: count, voters: members, votersOutgoing: members, learners: members },
-  readConfirmed: { node: text, id: count, readIndex: count },
+  readConfirmed: { node: text, id: count, readIndex: count, lease: flag },
   snapshotInstalled: { node: text, ...snapshotEnd, keptSuffix: flag },
   logCompacted: { node: text, purgedIndex: count },
   invariantViolated: { node: text, invariant: text, detail: text },

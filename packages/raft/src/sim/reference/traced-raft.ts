@@ -6,6 +6,7 @@ import {
   type Configuration,
   decodeConfiguration,
   type Entry,
+  type Index,
   type MemberId,
   type Message,
   type Micros,
@@ -141,6 +142,12 @@ export class TracedRaft extends Raft {
     const outcome = super.read(now, id);
     if (outcome === "accepted") this.#record({ type: "read", node: this.id, id });
     return outcome;
+  }
+
+  override readByLease(now: Micros, id: number): Index | null {
+    const index = super.readByLease(now, id);
+    if (index !== null) this.#record({ type: "read", node: this.id, id });
+    return index;
   }
 
   override snapshotTaken(now: Micros, metadata: SnapshotMetadata): void {

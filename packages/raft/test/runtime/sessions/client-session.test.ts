@@ -59,6 +59,7 @@ class Follower {
       prevLogTerm: from === 0 ? 0 : 1,
       entries: this.#log.slice(from),
       leaderCommit: this.#log.length,
+      leases: false,
     });
   }
 
@@ -66,7 +67,7 @@ class Follower {
   passes(millis: number): void {
     for (let passed = 0; passed < millis; passed += 100) {
       this.bench.clock.advance(100);
-      this.bench.hears("b", { type: "Heartbeat", term: 1, leaderCommit: this.#log.length, readRound: 0 });
+      this.bench.hears("b", { type: "Heartbeat", term: 1, leaderCommit: this.#log.length, readRound: 0, leases: false });
     }
   }
 

@@ -46,6 +46,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
       prevLogTerm: number,
       entries: entriesAfter(prevLogIndex),
       leaderCommit: number,
+      leases: fc.boolean(),
     }),
   ),
   fc.record({
@@ -57,7 +58,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     hintIndex: number,
     hintTerm: number,
   }),
-  fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number }),
+  fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number, leases: fc.boolean() }),
   fc.record({ type: fc.constant("HeartbeatResponse" as const), term, readRound: number }),
   fc.record({
     type: fc.constant("InstallSnapshot" as const),
@@ -85,13 +86,26 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     entryType: fc.constantFrom("command" as const, "session" as const),
     commands: fc.array(bytes, { maxLength: 6 }),
   }),
+  fc.record({ type: fc.constant("TimeoutNow" as const), term }),
+  fc.record({
+    type: fc.constant("TransferRequest" as const),
+    term,
+    requestId: number,
+    target: fc.option(fc.constantFrom("a#0000000000000001", "node-2#ffffffffffffffff")),
+  }),
+  fc.record({
+    type: fc.constant("TransferResponse" as const),
+    term,
+    requestId: number,
+    refusal: fc.constantFrom("failed" as const, "notLeader" as const, "noTarget" as const, "self" as const),
+  }),
   fc.record({
     type: fc.constant("ProposeResponse" as const),
     term,
     requestId: number,
     firstIndex: number,
     entryTerm: number,
-    refusal: fc.constantFrom(null, "notLeader" as const, "overloaded" as const, "tooLarge" as const),
+    refusal: fc.constantFrom(null, "notLeader" as const, "overloaded" as const, "tooLarge" as const, "transferring" as const),
   }),
 );
 
@@ -105,7 +119,7 @@ test("every message comes back as it went", () => {
 });
 
 test("the notes of the runtime come back as they went", () => {
-  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true };
+  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true, priority: 9 };
   expect(decodePayload(encodePeerLog(4, peerLog))).toEqual({ ok: true, kind: "peerLog", group: 4, peerLog });
   const notice = {
     founded: true,

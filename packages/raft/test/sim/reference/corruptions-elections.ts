@@ -1,5 +1,8 @@
 /** Terms, roles, votes: single things that must not happen in them. */
-import { at, atMessage, type Corruption, nextOf, restOfTurn } from "./corruption.js";
+import { at, atMessage, type Corruption, lastOf, nextOf, restOfTurn } from "./corruption.js";
+import type { NodeView } from "./view.js";
+
+const livesIn = ({ up, term }: NodeView, wanted: number): boolean => up && term === wanted;
 
 export const ELECTIONS: readonly Corruption[] = [
   at("termChanged", "a term goes back", ["termRises"], (record, { node }) =>
@@ -71,7 +74,10 @@ export const ELECTIONS: readonly Corruption[] = [
     const { node, currentTerm: term } = record;
     const to = view.other(node);
     if (view.leaders.get(term)?.id !== node || to === null) return null;
-    return [record, { type: "send", node, to, message: { type: "Heartbeat", term, leaderCommit: 0, readRound: 0 } }];
+    return [
+      record,
+      { type: "send", node, to, message: { type: "Heartbeat", term, leaderCommit: 0, readRound: 0, leases: false } },
+    ];
   }),
   at("receive", "a leader hears of a higher term and goes on leading", ["higherTermDeposes"], (record, place) => {
     const { role, term } = place.node;
@@ -105,6 +111,46 @@ export const ELECTIONS: readonly Corruption[] = [
   atMessage("send", "RequestVoteResponse", "a refused vote is told as granted", ["oneVote"], (message, record) =>
     message.voteGranted ? null : [{ ...record, message: { ...message, voteGranted: true } }],
   ),
+  atMessage("send", "RequestVote", "a candidate says without reason that its leader wants it", ["transfer"], (message, record) =>
+    message.leadershipTransfer ? null : [{ ...record, message: { ...message, leadershipTransfer: true } }],
+  ),
+  atMessage(
+    "send",
+    "TimeoutNow",
+    "a member is told to campaign that is behind",
+    ["transfer"],
+    (_message, record, { view, node }) => {
+      const behind = [...view.nodes.keys()].find(
+        (id) => id !== record.to && id !== record.node && view.node(id).last < node.last && view.founding.voters.includes(id),
+      );
+      return behind === undefined ? null : [{ ...record, to: behind }];
+    },
+  ),
+  atMessage(
+    "send",
+    "TimeoutNow",
+    "a member is told to campaign by another than the leader",
+    ["onlyTheLeader"],
+    (_message, record, { view }) => {
+      const other = view.other(record.node, record.to);
+      return other === null || !livesIn(view.node(other), view.node(record.node).term) ? null : [{ ...record, node: other }];
+    },
+  ),
+  atMessage(
+    "receive",
+    "TimeoutNow",
+    "a member hears that it should campaign, and nobody said so",
+    ["networkInvents"],
+    (_message, record, { view, trace, at: place }) => {
+      const other = view.other(record.node, record.from);
+      const said = trace
+        .slice(0, place)
+        .some((each) => each.type === "send" && each.message.type === "TimeoutNow" && each.to === other);
+      return other === null || said || !livesIn(view.node(other), view.node(record.node).term)
+        ? null
+        : [{ ...record, node: other }];
+    },
+  ),
   atMessage("send", "RequestVote", "a candidate shows another log than it has", ["voteRequest"], (message, record) => [
     { ...record, message: { ...message, lastLogIndex: message.lastLogIndex + 1 } },
   ]),
@@ -132,8 +178,14 @@ export const ELECTIONS: readonly Corruption[] = [
     "RequestPreVoteResponse",
     "the promise that decides never arrives",
     ["preVote"],
-    (_message, record, place) =>
-      restOfTurn(place, record.node).some((each) => each.type === "roleChanged" && each.role === "candidate") ? [] : null,
+    (_message, record, place) => {
+      // One that the network delivers twice decides only once.
+      const known = lastOf(place, record.node, (each) => JSON.stringify(each) === JSON.stringify(record)) !== null;
+      const decides = restOfTurn(place, record.node).some(
+        (each) => each.type === "roleChanged" && each.role === "candidate" && each.previous === "preCandidate",
+      );
+      return decides && !known ? [] : null;
+    },
   ),
   atMessage(
     "receive",

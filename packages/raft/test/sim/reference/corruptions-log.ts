@@ -102,7 +102,15 @@ export const REPLICATION: readonly Corruption[] = [
       record,
       {
         ...record,
-        message: { type: "AppendEntries", term: message.term, prevLogIndex: 0, prevLogTerm: 0, entries: [], leaderCommit: 0 },
+        message: {
+          type: "AppendEntries",
+          term: message.term,
+          prevLogIndex: 0,
+          prevLogTerm: 0,
+          entries: [],
+          leaderCommit: 0,
+          leases: false,
+        },
       },
     ],
   ),

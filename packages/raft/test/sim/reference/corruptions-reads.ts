@@ -19,7 +19,7 @@ export const READS: readonly Corruption[] = [
   ),
   at("readConfirmed", "a read is confirmed in the round that was under way when it was asked", ["readRound"], (record, place) => {
     const id = record.id + 100_000;
-    return place.node.role === "leader" && place.view.founding.voters.length > 1
+    return place.node.role === "leader" && place.view.founding.voters.length > 1 && !record.lease
       ? [
           { type: "read", node: record.node, id },
           { ...record, id },
@@ -33,19 +33,38 @@ export const READS: readonly Corruption[] = [
     (record, { node, view }) => {
       const leader = view.leaders.get(node.term);
       return node.role === "leader" && leader !== undefined && node.commit < leader.first
-        ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit }]
+        ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit, lease: false }]
         : null;
     },
   ),
   at("read", "a leader confirms a read without asking anybody", ["readRound"], (record, { node, view }) => {
     const leader = view.leaders.get(node.term);
     return node.role === "leader" && leader !== undefined && node.commit >= leader.first && view.founding.voters.length > 1
-      ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit }]
+      ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit, lease: false }]
       : null;
   }),
+  at("read", "a follower answers a read from a lease", ["readLease"], (record, { node }) =>
+    node.role === "follower"
+      ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit, lease: true }]
+      : null,
+  ),
+  atMessage(
+    "send",
+    "TimeoutNow",
+    "a leader that hands over answers a read from its lease",
+    ["readLease"],
+    ({ term }, record, { node, view }) =>
+      node.commit < (view.leaders.get(term)?.first ?? Number.MAX_SAFE_INTEGER)
+        ? null
+        : [
+            record,
+            { type: "read", node: record.node, id: 900_000 },
+            { type: "readConfirmed", node: record.node, id: 900_000, readIndex: node.commit, lease: true },
+          ],
+  ),
   at("read", "a follower confirms a read by itself", ["readAnswer"], (record, { node }) =>
     node.role === "follower"
-      ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit }]
+      ? [record, { type: "readConfirmed", node: record.node, id: record.id, readIndex: node.commit, lease: false }]
       : null,
   ),
   atMessage(

@@ -184,7 +184,15 @@ export class HandTrace {
     const prevLogTerm = offered[prevLogIndex - 1]?.term ?? 0;
     const entries = offered.slice(prevLogIndex);
     const { term, commit } = leader;
-    this.deliver(id, to, { type: "AppendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit: commit });
+    this.deliver(id, to, {
+      type: "AppendEntries",
+      term,
+      prevLogIndex,
+      prevLogTerm,
+      entries,
+      leaderCommit: commit,
+      leases: false,
+    });
     this.#enter(to, term);
     const first = entries[0];
     const last = entries.at(-1);

@@ -81,7 +81,7 @@ describe("the reference and changes of membership by hand", () => {
 const PLACES = 2;
 const TRACES = 3;
 
-const worlds: readonly Trace[] = Array.from({ length: 60 }, (_, seed) => randomTrace(5000 + seed, 3000, "shortTurns"));
+const worlds: readonly Trace[] = Array.from({ length: 90 }, (_, seed) => randomTrace(5000 + seed, 3000, "shortTurns"));
 const byHand: readonly Trace[] = [0, 1, 5]
   .flatMap((lost) => [throughJoint(lost), rolledBack(lost), oneByOne(lost)])
   .map(({ records }) => records);

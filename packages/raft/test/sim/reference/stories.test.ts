@@ -135,10 +135,10 @@ describe("a read", () => {
     const trace = new HandTrace(voters("a"), ["a"], ["b"]);
     trace.elect("a", []);
     trace.commit("a", 1);
-    trace.add({ type: "read", node: "a", id: 1 }, { type: "readConfirmed", node: "a", id: 1, readIndex: 1 });
+    trace.add({ type: "read", node: "a", id: 1 }, { type: "readConfirmed", node: "a", id: 1, readIndex: 1, lease: false });
     trace.append("a", "configuration", voters("a", "b"));
     expectAccepted(trace);
-    trace.add({ type: "read", node: "a", id: 2 }, { type: "readConfirmed", node: "a", id: 2, readIndex: 1 });
+    trace.add({ type: "read", node: "a", id: 2 }, { type: "readConfirmed", node: "a", id: 2, readIndex: 1, lease: false });
     expectRefused(trace, "readRound");
   });
 });

@@ -4,6 +4,7 @@ import { DURABLE } from "./durable.js";
 import { ELECTION } from "./election.js";
 import { FILES } from "./files.js";
 import { FLOW } from "./flow.js";
+import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
@@ -15,6 +16,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ELECTION,
   ...REPLICATION,
   ...READS,
+  ...LEADERSHIP,
   ...SNAPSHOT,
   ...LOG,
   ...FILES,

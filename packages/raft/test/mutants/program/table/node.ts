@@ -53,8 +53,8 @@ export const NODE: readonly Mutant[] = [
     title: "a command whose outcome is unknown is proposed again",
     rule: "I1",
     file: "runtime/proposals.ts",
-    find: "  leaderLost(leadership: string): void {\n",
-    replace: `  leaderLost(leadership: string): void {
+    find: "  leaderLost(leadership: string, until: Micros): void {\n",
+    replace: `  leaderLost(leadership: string, until: Micros): void {
     for (const { proposals } of this.#forwarded.values()) this.putBack(proposals.filter((each) => each.state !== "settled"));
     this.#forwarded.clear();\n`,
     difficulty: "medium",
