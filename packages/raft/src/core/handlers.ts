@@ -198,7 +198,7 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
       });
       break;
     case "Heartbeat":
-      send(state, from, { type: "HeartbeatResponse", term, readRound: 0 });
+      send(state, from, { type: "HeartbeatResponse", term, readRound: 0, promised: false });
       break;
     case "InstallSnapshot": {
       const { lastIncludedIndex, lastIncludedTerm } = message;

@@ -38,7 +38,12 @@ export function handleHeartbeat(state: RaftState, from: MemberId, message: Heart
   } else {
     followCommit(state, message.leaderCommit, message.leaderCommit);
   }
-  send(state, from, { type: "HeartbeatResponse", term: state.currentTerm, readRound: message.readRound });
+  send(state, from, {
+    type: "HeartbeatResponse",
+    term: state.currentTerm,
+    readRound: message.readRound,
+    promised: message.leases,
+  });
 }
 
 export function handleHeartbeatResponse(state: RaftState, progress: Progress, message: HeartbeatResponse): void {
@@ -47,7 +52,7 @@ export function handleHeartbeatResponse(state: RaftState, progress: Progress, me
     return;
   }
   progress.ackedRound = Math.max(progress.ackedRound, message.readRound);
-  countLeaseAnswer(state, progress, message.readRound);
+  if (message.promised) countLeaseAnswer(state, progress, message.readRound);
   confirmReads(state);
   probeAgain(state, progress);
 }

@@ -91,6 +91,8 @@ export interface HeartbeatResponse {
   readonly type: "HeartbeatResponse";
   readonly term: Term;
   readonly readRound: number;
+  /** It backs nobody else for an election timeout: only such answers count for a lease. A peer of version 1 promises nothing. */
+  readonly promised: boolean;
 }
 
 /** A piece of a snapshot (Raft section 7, Figure 13). Bound to (leader, term, snapshot, offset). */

@@ -77,7 +77,7 @@ export function formatMessage(message: Message): string {
     case "Heartbeat":
       return `${head} commit=${message.leaderCommit} round=${message.readRound}${message.leases ? " leases" : ""}`;
     case "HeartbeatResponse":
-      return `${head} round=${message.readRound}`;
+      return `${head} round=${message.readRound}${message.promised ? " promised" : ""}`;
     case "InstallSnapshot":
       return `${head} last=${message.lastIncludedIndex}/${message.lastIncludedTerm} offset=${message.offset} bytes=${message.data.length}${message.done ? " done" : ""}`;
     case "InstallSnapshotResponse":

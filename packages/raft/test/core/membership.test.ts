@@ -71,7 +71,7 @@ describe("catching up", () => {
     for (let at = 0; at < now; at += 100_000) {
       raft.advance(at);
       settle(raft);
-      raft.receive(at, from, { type: "HeartbeatResponse", term: 1, readRound: 0 });
+      raft.receive(at, from, { type: "HeartbeatResponse", term: 1, readRound: 0, promised: false });
       settle(raft);
     }
   };

@@ -265,11 +265,11 @@ describe("a node and time", () => {
     bench.clock.run();
     for (let waited = 0; waited < 900; waited += 100) {
       bench.clock.advance(100);
-      bench.hears("b", { type: "HeartbeatResponse", term, readRound: 0 });
+      bench.hears("b", { type: "HeartbeatResponse", term, readRound: 0, promised: false });
       expect(bench.role, `after ${waited} ms`).toBe("leader");
     }
     bench.clock.advance(100);
-    bench.hears("b", { type: "HeartbeatResponse", term, readRound: 0 });
+    bench.hears("b", { type: "HeartbeatResponse", term, readRound: 0, promised: false });
     bench.clock.advance(100);
     expect(bench.role).not.toBe("leader");
     expect(bench.events).toContainEqual(

@@ -388,7 +388,8 @@ function readMessage(reader: ByteReader, type: MessageType, version: number): Me
     case "Heartbeat":
       return { type, term, leaderCommit: reader.u64(), readRound: reader.u64(), leases: version >= 2 && reader.flag() };
     case "HeartbeatResponse":
-      return { type, term, readRound: reader.u64() };
+      // Not written: whoever speaks version 2 promises when it answers a leader that uses leases; version 1 knows none.
+      return { type, term, readRound: reader.u64(), promised: version >= 2 };
     case "InstallSnapshot":
       return {
         type,

@@ -156,7 +156,7 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
     hintTerm: count,
   },
   Heartbeat: { term: count, leaderCommit: count, readRound: count, leases: flag },
-  HeartbeatResponse: { term: count, readRound: count },
+  HeartbeatResponse: { term: count, readRound: count, promised: flag },
   InstallSnapshot: { term: count, ...snapshotEnd, offset: count, length: count, done: flag },
   InstallSnapshotResponse: { term: count, ...snapshotEnd, offset: count, status: oneOf("continue", "installed", "rejected") },
   ReadIndexRequest: { term: count, requestId: count },

@@ -59,7 +59,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     hintTerm: number,
   }),
   fc.record({ type: fc.constant("Heartbeat" as const), term, leaderCommit: number, readRound: number, leases: fc.boolean() }),
-  fc.record({ type: fc.constant("HeartbeatResponse" as const), term, readRound: number }),
+  fc.record({ type: fc.constant("HeartbeatResponse" as const), term, readRound: number, promised: fc.constant(true) }),
   fc.record({
     type: fc.constant("InstallSnapshot" as const),
     term,
@@ -167,4 +167,11 @@ test("rubbish and flipped bits never throw, and what is accepted is encoded to t
     }),
     { numRuns: 5000 },
   );
+});
+
+test("an answer of a peer that knows no leases promises nothing", () => {
+  const sent = { type: "HeartbeatResponse", term: 7, readRound: 2, promised: true } as const;
+  const heard = (version: number): unknown => decodePayload(encodeMessage(0, sent, version), version);
+  expect(heard(1)).toMatchObject({ ok: true, message: { readRound: 2, promised: false } });
+  expect(heard(2)).toMatchObject({ ok: true, message: { readRound: 2, promised: true } });
 });

@@ -104,7 +104,15 @@ export const DISKS: readonly Corruption[] = [
     const other = view.other(record.node);
     return other === null
       ? null
-      : [record, { type: "send", node: record.node, to: other, message: { type: "HeartbeatResponse", term: 0, readRound: 0 } }];
+      : [
+          record,
+          {
+            type: "send",
+            node: record.node,
+            to: other,
+            message: { type: "HeartbeatResponse", term: 0, readRound: 0, promised: false },
+          },
+        ];
   }),
   at("stop", "a node starts twice", ["oneLife"], () => []),
 ];

@@ -343,7 +343,7 @@ export const ELECTION: readonly Mutant[] = [
     title: "a leader of an earlier term that sends heartbeats is not told of the newer term",
     rule: "1.9",
     file: "core/handlers.ts",
-    find: `      send(state, from, { type: "HeartbeatResponse", term, readRound: 0 });\n`,
+    find: `      send(state, from, { type: "HeartbeatResponse", term, readRound: 0, promised: false });\n`,
     replace: "",
     difficulty: "medium",
     kind: "liveness",

@@ -455,4 +455,15 @@ export const LEADERSHIP: readonly Mutant[] = [
     kind: "safety",
     fromRuleAlone: true,
   },
+  {
+    id: "LE23",
+    title: "answers of followers that promised nothing count for a lease",
+    rule: "law 9",
+    file: "core/heartbeat.ts",
+    find: "  if (message.promised) countLeaseAnswer(state, progress, message.readRound);",
+    replace: "  countLeaseAnswer(state, progress, message.readRound);",
+    difficulty: "medium",
+    kind: "safety",
+    fromRuleAlone: true,
+  },
 ];
