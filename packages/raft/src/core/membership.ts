@@ -175,16 +175,19 @@ function noteCommitted(state: RaftState): void {
   if (!configurations.slice(at).some(lists) && configurations.slice(0, at).some(lists)) state.removedAt = committed.index;
 }
 
-/** Who must be reached: the members, those that are members until a change is committed, and those that are told they left. */
+/**
+ * Who must be reached: the members, those that are members until a change is committed, and those that are told they left. One
+ * of each name: whoever has it by the newest configuration.
+ */
 export function reachable(state: RaftState): readonly MemberRecord[] {
-  const found = new Map<MemberId, MemberRecord>();
+  const found = new Map<string, MemberRecord>();
   const committed = state.configurations.findLastIndex(({ index }) => index <= state.commitIndex);
   for (const { configuration } of state.configurations.slice(Math.max(0, committed)))
-    for (const member of configuration.members) found.set(member.id, member);
+    for (const member of configuration.members) found.set(member.name, member);
   for (const { id, farewell } of state.leadership?.progress.values() ?? []) {
     if (farewell === null) continue;
     const record = state.configurations.flatMap(({ configuration }) => configuration.members).find((each) => each.id === id);
-    if (record !== undefined) found.set(id, record);
+    if (record !== undefined && !found.has(record.name)) found.set(record.name, record);
   }
   return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -399,9 +399,15 @@ export class Cluster<Machine extends StateMachine> {
         const { message } = decoded;
         if (!inner.sendNoted(peer, channel, payload, { from: member.name, message })) return false;
         const raft = member.life?.host.running?.raft ?? null;
-        for (const observer of observers) observer.sent?.(member.name, peer, message, raft);
+        for (const observer of observers) observer.sent?.(member.name, nameAt(peer), message, raft);
         return true;
       },
     };
   }
+}
+
+/** A node is dialled by its name, or by its address where its name says too little. */
+export function nameAt(peer: string): string {
+  const colon = peer.indexOf(":");
+  return colon < 0 ? peer : peer.slice(0, colon);
 }

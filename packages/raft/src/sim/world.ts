@@ -16,7 +16,7 @@ import type { MemberId, Micros } from "../core/types.js";
 import { isPlaceholder } from "../runtime/membership.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
-import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
+import { Cluster, type Member, type Note, nameAt, type Observer } from "./cluster.js";
 import { Coverage, type Situation } from "./coverage.js";
 import { EventHash } from "./event-hash.js";
 import { Misfortune } from "./misfortune.js";
@@ -460,7 +460,7 @@ function watchedBy(rules: RaftRules, ledger: PromiseLedger): Observer {
     opened: (name, raft) => ledger.opened(name, raft),
     sent: (from, to, message, raft) => ledger.left(from, to, message, raft),
     event(name, event, raft) {
-      if (event.type === "peerConnected" && raft !== null) rules.peerRestarted(name, event.name);
+      if (event.type === "peerConnected" && raft !== null) rules.peerRestarted(name, nameAt(event.name));
       rules.event(name, event);
       ledger.event(name, event, raft);
     },
