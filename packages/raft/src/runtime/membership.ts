@@ -226,6 +226,10 @@ export class MembershipWork {
       if (found === null || isPlaceholder(found)) continue;
       const realName = memberName(found);
       if (realName !== name && name !== address) continue;
+      if (members.some((other) => other !== member && (other.id === found || other.name === realName))) {
+        this.#warnOnce(found, `${realName}, which answers at ${address}, is a member already; ${name} can't be taken in there`);
+        continue;
+      }
       const lastIndex = this.#logs.get(found);
       if (lastIndex === undefined) continue;
       if (lastIndex > 0) {

@@ -214,6 +214,21 @@ test("one that was away while a member moved to another address answers it there
   expect(await get("a").read(({ lines }) => [...lines])).toEqual(["one", "two", "three"]);
 }, 60_000);
 
+test("a member that answers at the address of a new one does not keep others out", async () => {
+  for (const name of FOUNDERS) await start(name);
+  await write(get("a"), "one");
+  const wrong = get("a")
+    .membership.add({ address: addressOf("b") })
+    .catch((error: unknown) => error);
+  await until("it is waited for", () => get("a").status().configuration.staged !== null);
+  await until("that is committed", () => get("a").status().configuration.committed);
+  await get("a").membership.cancel();
+  expect(await wrong).toMatchObject({ code: "changeCancelled" });
+  await start("d");
+  await get("a").membership.add({ name: "d", address: addressOf("d") });
+  expect(get("a").status()).toMatchObject({ voters: ["a", "b", "c", "d"], learners: [addressOf("b")] });
+}, 60_000);
+
 test("bad questions get an answer that names the field", async () => {
   await start("a");
   const { membership } = get("a");
