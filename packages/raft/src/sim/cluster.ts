@@ -293,6 +293,8 @@ export class Cluster<Machine extends StateMachine> {
       member.spoilt = null;
     } else if (event.type === "removed") {
       const { life } = member;
+      if (this.committedConfiguration?.members.some(({ id }) => id === raft.id) === true)
+        this.#options.complain(`${member.name} says that it was removed, and is a member by the newest committed configuration`);
       scheduler.schedule(1, () => {
         if (member.life === life) this.retire(member);
       });
