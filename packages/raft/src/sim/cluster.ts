@@ -5,6 +5,7 @@
  */
 
 import type { Configuration } from "../core/configuration.js";
+import { joint } from "../core/membership-change.js";
 import type { Message } from "../core/message.js";
 import type { Raft } from "../core/raft.js";
 import type { ConfigurationAt } from "../core/state.js";
@@ -166,13 +167,16 @@ export class Cluster<Machine extends StateMachine> {
   /** Ids that some configuration has listed: once they have left they never come back. */
   readonly everMembers = new Set<MemberId>();
 
-  /** Configurations that may be in force somewhere: whoever is to decide anything must be a quorum of each of them. */
+  /**
+   * Configurations that are in force somewhere, or will be as soon as new voters have caught up: whoever is to decide anything
+   * must be a quorum of each of them.
+   */
   get configurationsInForce(): readonly Configuration[] {
-    return this.members.flatMap(({ configuration, spoilt }) =>
-      spoilt === null && configuration !== null && configuration.index >= this.committedConfigurationIndex
-        ? [configuration.configuration]
-        : [],
-    );
+    return this.members.flatMap(({ configuration: known, spoilt }) => {
+      if (spoilt !== null || known === null || known.index < this.committedConfigurationIndex) return [];
+      const { configuration } = known;
+      return configuration.staged === null ? [configuration] : [configuration, joint(configuration, configuration.staged)];
+    });
   }
 
   raftOf(member: Member<Machine>): Raft | null {

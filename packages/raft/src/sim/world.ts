@@ -13,6 +13,7 @@ import { checkHistory, explain } from "../check/index.js";
 import type { Configuration } from "../core/configuration.js";
 import { isJoint, quorumValue } from "../core/quorum.js";
 import type { MemberId, Micros } from "../core/types.js";
+import { memberName } from "../runtime/member-id.js";
 import { isPlaceholder } from "../runtime/membership.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
@@ -257,7 +258,9 @@ export class World<Machine extends StateMachine, State> {
   #chooseCore(sound: readonly Member<Machine>[]): readonly Member<Machine>[] {
     const configurations = this.#cluster.configurationsInForce;
     const suffices = (members: readonly Member<Machine>[]): boolean => {
-      const has = (id: MemberId): number => (members.some(({ configuredAs }) => configuredAs === id) ? 1 : 0);
+      const is = ({ configuredAs, name }: Member<Machine>, id: MemberId): boolean =>
+        configuredAs === id || (isPlaceholder(id) && name === nameAt(memberName(id)));
+      const has = (id: MemberId): number => (members.some((member) => is(member, id)) ? 1 : 0);
       return configurations.every((configuration) => quorumValue(configuration, has) === 1);
     };
     let core = this.#shuffled(sound);
