@@ -17,7 +17,7 @@ import { changed, joint, leftJoint, type MembershipChange, type MembershipRefusa
 import type { ChangeRequest } from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
-import { isJoint, isVoter } from "./quorum.js";
+import { isJoint, isVoter, quorumValue } from "./quorum.js";
 import { confirmReads } from "./read.js";
 import { replicate } from "./replication.js";
 import { becomeFollower } from "./role.js";
@@ -88,8 +88,20 @@ export function settleMembership(state: RaftState): void {
   } else if (!isVoter(configuration, state.id)) {
     giveWay(state);
   } else if (configuration.staged !== null && haveCaughtUp(state, configuration.staged)) {
-    appendConfiguration(state, joint(configuration, configuration.staged));
+    const next = joint(configuration, configuration.staged);
+    if (isHeard(state, next)) appendConfiguration(state, next);
   }
+}
+
+/**
+ * Whether quorums of the old and of the new voters answer. A joint configuration that can't be committed can't be taken back
+ * either, and nothing is committed until enough of its voters are there.
+ */
+function isHeard(state: RaftState, configuration: Configuration): boolean {
+  const heard = quorumValue(configuration, (id) =>
+    id === state.id ? state.now : (state.leadership?.progress.get(id)?.lastContact ?? 0),
+  );
+  return state.now - heard < state.options.electionTimeoutMicros;
 }
 
 /** It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). */
@@ -175,16 +187,19 @@ function noteCommitted(state: RaftState): void {
   if (!configurations.slice(at).some(lists) && configurations.slice(0, at).some(lists)) state.removedAt = committed.index;
 }
 
-/** Who must be reached: the members, those that are members until a change is committed, and those that are told they left. */
+/**
+ * Who must be reached: the members, those that are members until a change is committed, and those that are told they left. One
+ * of each name: whoever has it by the newest configuration.
+ */
 export function reachable(state: RaftState): readonly MemberRecord[] {
-  const found = new Map<MemberId, MemberRecord>();
+  const found = new Map<string, MemberRecord>();
   const committed = state.configurations.findLastIndex(({ index }) => index <= state.commitIndex);
   for (const { configuration } of state.configurations.slice(Math.max(0, committed)))
-    for (const member of configuration.members) found.set(member.id, member);
+    for (const member of configuration.members) found.set(member.name, member);
   for (const { id, farewell } of state.leadership?.progress.values() ?? []) {
     if (farewell === null) continue;
     const record = state.configurations.flatMap(({ configuration }) => configuration.members).find((each) => each.id === id);
-    if (record !== undefined) found.set(id, record);
+    if (record !== undefined && !found.has(record.name)) found.set(record.name, record);
   }
   return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

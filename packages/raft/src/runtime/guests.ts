@@ -1,7 +1,8 @@
 /**
  * Those who talk to this node and are not among its members: a candidate of a newer configuration, a leader that adds this
- * node, somebody who was removed and does not know it. They must be answered all the same (dissertation section 4.1), and
- * a node answers only on connections it dialled itself; so it dials them back, at the address they say.
+ * node, somebody who was removed and does not know it; and members that are not where this node believes them to be. They must
+ * be answered all the same (dissertation section 4.1), and a node answers only on connections it dialled itself; so it dials
+ * them back, at the address they say.
  *
  * There are never more than `MAX_GUESTS`; the one that was silent for longest goes first, and whoever says nothing for a
  * while goes too.
@@ -12,7 +13,7 @@ import type { Hello, PeerAddress } from "./ports.js";
 
 export const MAX_GUESTS = 16;
 
-interface Guest extends PeerAddress {
+export interface Guest extends PeerAddress {
   readonly id: MemberId;
   heardAt: Micros;
 }
@@ -61,10 +62,33 @@ export class Guests {
     return [...this.#guests.values()].some((guest) => guest.id === id);
   }
 
-  /** Those to dial besides the members; a member's name or address is the member's. */
-  besides(members: readonly PeerAddress[]): readonly PeerAddress[] {
-    return [...this.#guests.values()]
-      .filter((guest) => members.every(({ name, address }) => name !== guest.name && address !== guest.address))
-      .map(({ name, address }) => ({ name, address }));
+  [Symbol.iterator](): Iterator<Guest> {
+    return this.#guests.values();
   }
+}
+
+/**
+ * Whom to dial: the members, and guests. Each address is dialled once; where several are said to be, it is dialled by the
+ * address, which takes whoever answers. So is a guest that has a member's name and is elsewhere, unless the member's
+ * connection leads to it. Nobody is looked for at the node's own address.
+ */
+export function toDial(
+  members: readonly PeerAddress[],
+  guests: Iterable<Guest>,
+  own: PeerAddress,
+  connectedAs: (name: string) => MemberId | null,
+): readonly PeerAddress[] {
+  const dialled = new Map<string, PeerAddress>();
+  const names = new Set(members.map(({ name }) => name));
+  const add = (name: string, address: string): void => {
+    const known = dialled.get(address);
+    dialled.set(address, { name: known === undefined || known.name === name ? name : address, address });
+  };
+  for (const { name, address } of members) if (name === own.name || address !== own.address) add(name, address);
+  for (const { id, name, address } of guests) {
+    if (address === own.address) continue;
+    if (!names.has(name) || dialled.get(address)?.name === name) add(name, address);
+    else if (connectedAs(name) !== id) add(address, address);
+  }
+  return [...dialled.values()];
 }

@@ -19,7 +19,7 @@ import { type LeaderHint, RaftError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import type { NodeBehind, RunningParts } from "./face.js";
 import { Founding, type FoundingNotice, foundingConfiguration } from "./founding.js";
-import { Guests } from "./guests.js";
+import { Guests, toDial } from "./guests.js";
 import { handOver } from "./hand-over.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
@@ -115,8 +115,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   #listening = false;
   #transportStarted = false;
   #membership: MembershipWork | null = null;
-  /** Ids of those that are dialled because the configuration says so. */
-  #reached: ReadonlySet<MemberId> = new Set();
+  /** Those that are dialled because the configuration says so, and where. */
+  #reached: ReadonlyMap<MemberId, string> = new Map();
   #guestTimer: TimerHandle | null = null;
   /** What peers said of themselves before this node took part, by name. */
   readonly #earlyNotes = new Map<string, { readonly from: MemberId; readonly note: PeerLog }>();
@@ -260,7 +260,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   /** Whom this node keeps connections to: the members, and guests. */
   #peers(): readonly PeerAddress[] {
     const members = this.running?.raft.reachable ?? this.options.cluster;
-    return [...members.map(({ name, address }) => ({ name, address })), ...this.#guests.besides(members)];
+    return toDial(members, this.#guests, { name: this.options.id, address: this.options.address }, (name) =>
+      this.#network.connectedAs(name),
+    );
   }
 
   /** The transport listens: the node is open, although it may still wait for its founders. */
@@ -369,11 +371,11 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       leadership: () => driver.leadership,
       leader: () => this.leader(),
       warn: (message) => this.warning(message),
-      connectedAs: (name) => this.#network.connectedAs(name),
+      connectedAs: ({ name, address }) => this.#network.connectedAs(name) ?? this.#network.connectedAs(address),
     });
     this.#takesPart = true;
     this.#state = "running";
-    this.#reached = new Set(raft.reachable.map(({ id: each }) => each));
+    this.#reached = addressesOf(raft);
     driver.start(log, this.#snapshots);
     for (const { from, note } of this.#earlyNotes.values()) this.#tellPeerLog(this.running, from, note);
     this.#earlyNotes.clear();
@@ -404,10 +406,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     return null;
   }
 
-  /** Whoever is no member is dialled back, so that it can be answered (guests.ts). */
+  /** Whoever is no member, or is elsewhere, is dialled back, so that it can be answered (guests.ts). */
   #welcome(hello: Hello): void {
     const address = this.#addresses.get(hello);
-    if (this.running === null || address === undefined || this.#reached.has(this.#senderOf(hello))) return;
+    if (this.running === null || address === undefined || this.#reached.get(this.#senderOf(hello)) === address) return;
     if (!this.#guests.introduced(hello, address, this.clock.now())) return;
     this.clock.setImmediate(() => this.#reach());
     this.#pruneGuestsLater();
@@ -424,7 +426,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
   #reach(): void {
     if (this.#state !== "running" || this.running === null) return;
-    this.#reached = new Set(this.running.raft.reachable.map(({ id }) => id));
+    this.#reached = addressesOf(this.running.raft);
     this.#network.setPeers(this.#peers());
   }
 
@@ -471,6 +473,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (channel !== "main") return this.running?.driver.tell((raft, now) => raft.peerUnreachable(now, member));
     this.#publish({ type: "peerDisconnected", name: peer, reason });
     this.running?.driver.disconnected(member);
+    // It may be reached where it said that it is.
+    if (this.#guests.has(member)) this.clock.setImmediate(() => this.#reach());
   }
 
   /** A connection that was lost can't be had again: said once, for a member that was there. */
@@ -498,7 +502,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       return;
     }
     const from = this.#senderOf(hello);
-    if (!this.#reached.has(from)) {
+    const address = this.#reached.get(from);
+    if (address === undefined || address !== (this.#addresses.get(hello) ?? address)) {
       this.#welcome(hello);
       this.#guests.heard(hello.name, this.clock.now());
     }
@@ -715,6 +720,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (this.#listening || this.#transportStarted) this.#ports.transport.close(closeStorage);
     else closeStorage();
   }
+}
+
+function addressesOf({ reachable }: Raft): ReadonlyMap<MemberId, string> {
+  return new Map(reachable.map(({ id, address }) => [id, address]));
 }
 
 /** What the core starts from. A snapshot may be newer than the log (WAL11): then the log begins anew after it. */

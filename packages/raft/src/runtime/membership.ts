@@ -56,8 +56,8 @@ export interface MembershipParts {
   readonly leadership: () => string;
   readonly leader: () => LeaderHint | null;
   readonly warn: (message: string) => void;
-  /** Who is at the other end of the connection that was dialled to this name. */
-  readonly connectedAs: (name: string) => MemberId | null;
+  /** Who is at the other end of the connection that was dialled to this member. */
+  readonly connectedAs: (member: MemberRecord) => MemberId | null;
 }
 
 const PROGRESS_MICROS = 500_000;
@@ -218,12 +218,18 @@ export class MembershipWork {
   #identify(): void {
     const { raft, connectedAs, tell } = this.#parts;
     if (raft.role !== "leader") return;
-    for (const { id, name, address } of raft.configuration.members) {
+    const { members } = raft.configuration;
+    for (const member of members) {
+      const { id, name, address } = member;
       if (!isPlaceholder(id)) continue;
-      const found = connectedAs(name);
+      const found = connectedAs(member);
       if (found === null || isPlaceholder(found)) continue;
       const realName = memberName(found);
       if (realName !== name && name !== address) continue;
+      if (members.some((other) => other !== member && (other.id === found || other.name === realName))) {
+        this.#warnOnce(found, `${realName}, which answers at ${address}, is a member already; ${name} can't be taken in there`);
+        continue;
+      }
       const lastIndex = this.#logs.get(found);
       if (lastIndex === undefined) continue;
       if (lastIndex > 0) {

@@ -42,11 +42,8 @@ export class Network {
   setPeers(peers: readonly PeerAddress[]): void {
     const others = peers.filter((peer) => peer.name !== this.#ownName);
     this.#addresses = new Map(peers.map((peer) => [peer.name, peer.address]));
-    for (const [name, { main }] of this.#links) {
-      if (this.#addresses.has(name)) continue;
-      this.#links.delete(name);
-      if (main !== null && memberName(main) === name) this.#linkTo.delete(main);
-    }
+    for (const name of this.#links.keys()) if (!this.#addresses.has(name)) this.#links.delete(name);
+    this.#index();
     this.#transport.setPeers(others);
   }
 
@@ -62,11 +59,10 @@ export class Network {
   opened(peer: string, channel: Channel, hello: PeerHello): MemberId {
     const member = memberId(hello.name, hello.incarnation);
     const link = this.#links.get(peer) ?? { name: peer, main: null, bulk: null, version: 1 };
-    if (channel === "main") {
-      this.#replaceMain(link, member);
-      link.version = hello.version;
-    } else link.bulk = member;
+    link[channel] = member;
+    if (channel === "main") link.version = hello.version;
     this.#links.set(peer, link);
+    this.#index();
     return member;
   }
 
@@ -74,18 +70,18 @@ export class Network {
   closed(peer: string, channel: Channel): MemberId | null {
     const link = this.#links.get(peer);
     const member = link?.[channel] ?? null;
-    if (link !== undefined) {
-      if (channel === "main") this.#replaceMain(link, null);
-      else link.bulk = null;
-    }
+    if (link !== undefined) link[channel] = null;
+    this.#index();
     return member;
   }
 
-  #replaceMain(link: Link, member: MemberId | null): void {
-    if (link.main !== null && this.#linkTo.get(link.main) === link) this.#linkTo.delete(link.main);
-    link.main = member;
-    // Somebody else at a peer's address is talked to, but is nobody whom a message is for.
-    if (member !== null && memberName(member) === link.name) this.#linkTo.set(member, link);
+  /** Where a message for somebody goes: to whoever shook hands as that, best where it was dialled by its own name. */
+  #index(): void {
+    this.#linkTo.clear();
+    for (const link of this.#links.values()) {
+      const { name, main } = link;
+      if (main !== null && (memberName(main) === name || !this.#linkTo.has(main))) this.#linkTo.set(main, link);
+    }
   }
 
   isConnected(name: string): boolean {

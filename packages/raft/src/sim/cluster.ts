@@ -5,6 +5,7 @@
  */
 
 import type { Configuration } from "../core/configuration.js";
+import { joint } from "../core/membership-change.js";
 import type { Message } from "../core/message.js";
 import type { Raft } from "../core/raft.js";
 import type { ConfigurationAt } from "../core/state.js";
@@ -170,13 +171,16 @@ export class Cluster<Machine extends StateMachine> {
   /** Ids that some configuration has listed: once they have left they never come back. */
   readonly everMembers = new Set<MemberId>();
 
-  /** Configurations that may be in force somewhere: whoever is to decide anything must be a quorum of each of them. */
+  /**
+   * Configurations that are in force somewhere, or will be as soon as new voters have caught up: whoever is to decide anything
+   * must be a quorum of each of them.
+   */
   get configurationsInForce(): readonly Configuration[] {
-    return this.members.flatMap(({ configuration, spoilt }) =>
-      spoilt === null && configuration !== null && configuration.index >= this.committedConfigurationIndex
-        ? [configuration.configuration]
-        : [],
-    );
+    return this.members.flatMap(({ configuration: known, spoilt }) => {
+      if (spoilt !== null || known === null || known.index < this.committedConfigurationIndex) return [];
+      const { configuration } = known;
+      return configuration.staged === null ? [configuration] : [configuration, joint(configuration, configuration.staged)];
+    });
   }
 
   raftOf(member: Member<Machine>): Raft | null {
@@ -301,6 +305,8 @@ export class Cluster<Machine extends StateMachine> {
       member.spoilt = null;
     } else if (event.type === "removed") {
       const { life } = member;
+      if (this.committedConfiguration?.members.some(({ id }) => id === raft.id) === true)
+        this.#options.complain(`${member.name} says that it was removed, and is a member by the newest committed configuration`);
       scheduler.schedule(1, () => {
         if (member.life === life) this.retire(member);
       });
@@ -420,9 +426,15 @@ export class Cluster<Machine extends StateMachine> {
         const { message } = decoded;
         if (!inner.sendNoted(peer, channel, payload, { from: member.name, message })) return false;
         const raft = member.life?.host.running?.raft ?? null;
-        for (const observer of observers) observer.sent?.(member.name, peer, message, raft);
+        for (const observer of observers) observer.sent?.(member.name, nameAt(peer), message, raft);
         return true;
       },
     };
   }
+}
+
+/** A node is dialled by its name, or by its address where its name says too little. */
+export function nameAt(peer: string): string {
+  const colon = peer.indexOf(":");
+  return colon < 0 ? peer : peer.slice(0, colon);
 }

@@ -14,13 +14,14 @@ import type { Configuration } from "../core/configuration.js";
 import { isJoint, quorumValue } from "../core/quorum.js";
 import type { MemberId, Micros } from "../core/types.js";
 import { crc32c } from "../runtime/crc32c.js";
+import { memberName } from "../runtime/member-id.js";
 import { isPlaceholder } from "../runtime/membership.js";
 import type { SessionStatus } from "../runtime/node.js";
 import type { SessionTable } from "../runtime/sessions/table.js";
 import { freezeSessions } from "../runtime/sessions/table-codec.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import { Clients, type Contact } from "./clients.js";
-import { Cluster, type Member, type Note, type Observer } from "./cluster.js";
+import { Cluster, type Member, type Note, nameAt, type Observer } from "./cluster.js";
 import { Coverage, type Situation } from "./coverage.js";
 import { EventHash } from "./event-hash.js";
 import { Misfortune } from "./misfortune.js";
@@ -269,7 +270,9 @@ export class World<Machine extends StateMachine, State> {
   #chooseCore(sound: readonly Member<Machine>[]): readonly Member<Machine>[] {
     const configurations = this.#cluster.configurationsInForce;
     const suffices = (members: readonly Member<Machine>[]): boolean => {
-      const has = (id: MemberId): number => (members.some(({ configuredAs }) => configuredAs === id) ? 1 : 0);
+      const is = ({ configuredAs, name }: Member<Machine>, id: MemberId): boolean =>
+        configuredAs === id || (isPlaceholder(id) && name === nameAt(memberName(id)));
+      const has = (id: MemberId): number => (members.some((member) => is(member, id)) ? 1 : 0);
       return configurations.every((configuration) => quorumValue(configuration, has) === 1);
     };
     let core = this.#shuffled(sound);
@@ -494,7 +497,7 @@ function watchedBy(rules: RaftRules, ledger: PromiseLedger): Observer {
     opened: (name, raft) => ledger.opened(name, raft),
     sent: (from, to, message, raft) => ledger.left(from, to, message, raft),
     event(name, event, raft) {
-      if (event.type === "peerConnected" && raft !== null) rules.peerRestarted(name, event.name);
+      if (event.type === "peerConnected" && raft !== null) rules.peerRestarted(name, nameAt(event.name));
       rules.event(name, event);
       ledger.event(name, event, raft);
     },

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { EMPTY_BYTES, type MemberRecord, type Output, type Raft } from "../../src/core/index.js";
 import { configurationOf } from "./golden-cluster.js";
-import { command, configurationEntry, hears, noop, settle, snapshotAt, startCore } from "./one-core.js";
+import { becomeLeader, command, configurationEntry, hears, noop, settle, snapshotAt, startCore } from "./one-core.js";
 
 const events = (outputs: readonly Output[]): readonly string[] =>
   outputs.flatMap((output) => output.events.map(({ type }) => type));
@@ -107,5 +107,21 @@ describe("catching up", () => {
     acknowledge(raft, "b", 5_000_000);
     acknowledge(raft, "c", 5_000_000);
     expect(raft.configuration.voters).toEqual(["a", "b", "c"]);
+  });
+
+  test("does not take a change up while no quorum of the voters that come of it answers", () => {
+    const raft = startCore();
+    becomeLeader(raft);
+    acknowledge(raft, "b", 0);
+    raft.changeMembership(0, { ...MEMBERS, add: [record("d")], remove: ["a", "b"] });
+    settle(raft);
+    acknowledge(raft, "b", 0);
+    // c says nothing: of c and d, who would vote, only one is there.
+    livesOn(raft, "b", 2_000_000);
+    for (const from of ["b", "d"]) acknowledge(raft, from, 2_000_000);
+    for (const from of ["b", "d"]) acknowledge(raft, from, 2_000_000);
+    expect([raft.role, raft.configuration.votersOutgoing]).toEqual(["leader", []]);
+    acknowledge(raft, "c", 2_000_000);
+    expect(raft.configuration.votersOutgoing).toEqual(["a", "b", "c"]);
   });
 });

@@ -67,12 +67,12 @@ const addressOf = (name: string): string => addresses.get(name) ?? "";
 
 async function start(
   name: string,
-  options: { readonly join?: boolean; readonly directory?: string } = {},
+  options: { readonly join?: boolean; readonly directory?: string; readonly address?: string } = {},
 ): Promise<RaftNode<Journal>> {
   const node = await openRaftNode<Journal>({
     id: name,
     cluster: FOUNDERS.map((founder) => ({ name: founder, address: addressOf(founder) })),
-    address: addressOf(name),
+    address: options.address ?? addressOf(name),
     directory: join(folder, options.directory ?? name),
     stateMachine: () => new Journal(),
     snapshotLogEntries: 20,
@@ -196,6 +196,37 @@ test("one that was away while it was removed is told when it comes back", async 
   await until("it knows", () => get("c").status().state === "removed");
   expect(get("c").status().failure).toMatch(/^this member was removed from the cluster/);
   await write(get("b"), "two");
+}, 60_000);
+
+test("one that was away while a member moved to another address answers it there", async () => {
+  for (const name of FOUNDERS) await start(name);
+  await write(get("a"), "one");
+  await get("c").close();
+  await get("b").membership.readdress("a", addressOf("d"));
+  await get("a").close();
+  await start("a", { address: addressOf("d") });
+  await write(get("a"), "two");
+  // Of those that are up now, only one is where the other believes it to be.
+  await get("b").close();
+  open.delete("b");
+  await start("c");
+  await write(get("c"), "three");
+  expect(await get("a").read(({ lines }) => [...lines])).toEqual(["one", "two", "three"]);
+}, 60_000);
+
+test("a member that answers at the address of a new one does not keep others out", async () => {
+  for (const name of FOUNDERS) await start(name);
+  await write(get("a"), "one");
+  const wrong = get("a")
+    .membership.add({ address: addressOf("b") })
+    .catch((error: unknown) => error);
+  await until("it is waited for", () => get("a").status().configuration.staged !== null);
+  await until("that is committed", () => get("a").status().configuration.committed);
+  await get("a").membership.cancel();
+  expect(await wrong).toMatchObject({ code: "changeCancelled" });
+  await start("d");
+  await get("a").membership.add({ name: "d", address: addressOf("d") });
+  expect(get("a").status()).toMatchObject({ voters: ["a", "b", "c", "d"], learners: [addressOf("b")] });
 }, 60_000);
 
 test("bad questions get an answer that names the field", async () => {
