@@ -45,7 +45,8 @@ export interface NewMemberOfOne {
 
 /** Bytes of entries in one write of the log. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-const SEGMENT_BYTES = 64 * 1024 * 1024;
+/** The least; each write gets a segment as large as it needs. */
+const SEGMENT_BYTES = 64 * 1024;
 
 /** Why nothing may be made in this directory; null when it is empty, or holds what an earlier attempt left. The lock is held. */
 export function* whyNotFresh(disk: Disk): Task<string | null> {
@@ -59,13 +60,7 @@ export function* whyNotFresh(disk: Disk): Task<string | null> {
 }
 
 /** Returns where the log ends. The lock is held by whoever calls. */
-export function* makeFresh(
-  disk: Disk,
-  clock: Clock,
-  { owner, address }: NewMemberOfOne,
-  state: BroughtState,
-  segmentBytes = SEGMENT_BYTES,
-): Task<LogPosition> {
+export function* makeFresh(disk: Disk, clock: Clock, { owner, address }: NewMemberOfOne, state: BroughtState): Task<LogPosition> {
   yield* blockUnfinished(
     disk,
     `this directory is being made by quorate restore or quorate recover, and is not complete; run the same command again, it begins anew`,
@@ -83,7 +78,7 @@ export function* makeFresh(
   };
   const term = state.term + 1;
   const end: Entry = { index: state.last.index + 1, term, type: "configuration", data: encodeConfiguration(alone) };
-  yield* writeLog(disk, clock, owner, { ...state, end }, segmentBytes);
+  yield* writeLog(disk, clock, owner, { ...state, end });
   yield* writeIdentity(disk, { ...owner, boot: 1, founders: [] });
   yield* removeBlock(disk);
   return end;
@@ -117,9 +112,8 @@ function* writeLog(
   clock: Clock,
   owner: Owner,
   { snapshot, entries, end }: BroughtState & { readonly end: Entry },
-  segmentBytes: number,
 ): Task<void> {
-  const { log } = yield* openLog({ disk, clock, owner, segmentBytes });
+  const { log } = yield* openLog({ disk, clock, owner, segmentBytes: SEGMENT_BYTES });
   const state: { error: DiskError | null; done: ((error: Error | null) => void) | null } = { error: null, done: null };
   const settle = (error: DiskError | null): void => {
     state.error ??= error;

@@ -193,10 +193,7 @@ function looksUnwritten(bytes: Uint8Array, bad: BadRecord): boolean {
 /** Records of the batch that began at `position` which can still be read, and the names that its last record gives to all. */
 function remainsOf(bytes: Uint8Array, position: number, until: number, segment: number, sequence: number): Remains | null {
   const view = viewOf(bytes);
-  const records = new Map<
-    number,
-    { readonly header: RecordHeader; readonly payload: Uint8Array | null; readonly at: number }
-  >();
+  const records = new Map<number, { readonly header: RecordHeader; readonly payload: Uint8Array | null; readonly at: number }>();
   for (let at = position; at + RECORD_HEADER_BYTES <= until; at += 8) {
     const header = readHeader(bytes, view, at);
     if (header === null || header.segment !== segment || header.sequence - header.place !== sequence) continue;

@@ -22,7 +22,12 @@ function start(disk: BytesDisk): "whole" | "torn" | "bad" {
   }
 }
 
-const IN_SHORT: Readonly<Record<Degree, "whole" | "torn" | "bad">> = { note: "whole", torn: "torn", doubtful: "bad", damage: "bad" };
+const IN_SHORT: Readonly<Record<Degree, "whole" | "torn" | "bad">> = {
+  note: "whole",
+  torn: "torn",
+  doubtful: "bad",
+  damage: "bad",
+};
 
 function agrees(disk: BytesDisk, what: string): "whole" | "torn" | "bad" {
   const looked = IN_SHORT[worstOf(scan(disk).findings)];
@@ -31,7 +36,8 @@ function agrees(disk: BytesDisk, what: string): "whole" | "torn" | "bad" {
   return looked;
 }
 
-const indexes = ({ log }: ScannedLog): string => log.entries.map(({ index, term, type }) => `${index}:${term}${type === null ? "?" : ""}`).join(" ");
+const indexes = ({ log }: ScannedLog): string =>
+  log.entries.map(({ index, term, type }) => `${index}:${term}${type === null ? "?" : ""}`).join(" ");
 
 describe("a log that is whole", () => {
   test("all entries, the hard state and the bounds, over many starts and segments", () => {
@@ -47,7 +53,9 @@ describe("a log that is whole", () => {
     expect(worstOf(scanned.findings)).toBe("note");
     const opened = open(disk);
     expect(scanned.log.hardState).toEqual(opened.found.hardState);
-    expect(scanned.log.entries.map(({ index, term, data }) => ({ index, term, type: "command", data }))).toEqual(opened.found.entries);
+    expect(scanned.log.entries.map(({ index, term, data }) => ({ index, term, type: "command", data }))).toEqual(
+      opened.found.entries,
+    );
     expect(scanned.segments.length).toBeGreaterThan(6);
   });
 
@@ -61,7 +69,11 @@ describe("a log that is whole", () => {
     log.append(state(3), [entry(10, 3), entry(11, 3)]);
     log.append(state(3), [], { position: { index: 10, term: 3 }, keepSuffix: true });
     const scanned = scan(disk);
-    expect([indexes(scanned), scanned.log.start, scanned.log.last]).toEqual(["11:3", { index: 10, term: 3 }, { index: 11, term: 3 }]);
+    expect([indexes(scanned), scanned.log.start, scanned.log.last]).toEqual([
+      "11:3",
+      { index: 10, term: 3 },
+      { index: 11, term: 3 },
+    ]);
     expect(worstOf(scanned.findings)).toBe("note");
   });
 });
