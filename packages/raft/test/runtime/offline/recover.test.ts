@@ -4,7 +4,7 @@ import { clusterIdOf, crc32c, hexadecimal, Refusal, runTask } from "../../../src
 import { backUpDirectory, readBackup, restoreBackup } from "../../../src/runtime/offline/backup.js";
 import { BackupReader } from "../../../src/runtime/offline/backup-file.js";
 import { worstOf } from "../../../src/runtime/offline/finding.js";
-import { lookForRecovery, recoverDirectory } from "../../../src/runtime/offline/recover.js";
+import { lookForRecovery, type RecoveryRequest, recoverDirectory } from "../../../src/runtime/offline/recover.js";
 import { scanDirectory } from "../../../src/runtime/offline/scan-directory.js";
 import type { Disk } from "../../../src/runtime/ports.js";
 import { openStorage } from "../../../src/runtime/storage-binding.js";
@@ -13,10 +13,10 @@ import { applyEffect, copyOf, stateOf } from "../../../src/sim/crash-points/disk
 import { imagesOf } from "../../../src/sim/crash-points/images.js";
 import { RecordingDisk } from "../../../src/sim/crash-points/recording-disk.js";
 import { SeededRandom } from "../../../src/sim/random.js";
-import { BytesDisk } from "../storage/bytes-disk.js";
+import { BytesDisk, flip } from "../storage/bytes-disk.js";
 import { type Past, pastOf, SECOND, VirtualCluster } from "../storage/virtual-cluster.js";
 
-const NEW = { name: "d", address: "d:7000", token: "", dropAfter: null };
+const NEW: RecoveryRequest = { name: "d", address: "d:7000", token: "", dropAfter: null };
 const portsOf = (seed: number): { clock: typeof STILL_CLOCK; random: SeededRandom } => ({
   clock: STILL_CLOCK,
   random: new SeededRandom(seed, 1),
@@ -116,7 +116,7 @@ describe("recover", () => {
     );
     if (victim?.data == null) throw new Error("no entry to damage");
     const at = Buffer.from(disk.bytesOf(victim.path)).indexOf(Buffer.from(victim.data));
-    disk.bytesOf(victim.path)[at] ^= 8;
+    flip(disk.bytesOf(victim.path), at, 8);
     const before = contents(disk);
     const refused = (): unknown => atOnce(() => recoverDirectory(disk, new BytesDisk(), portsOf(1), NEW));
     expect(refused).toThrow(Refusal);
@@ -146,7 +146,7 @@ describe("recover", () => {
         .filter((path) => path.endsWith(".snapshot"))
         .sort()
         .at(-1) ?? "";
-    disk.bytesOf(newest)[4096 + 60] ^= 1;
+    flip(disk.bytesOf(newest), 4096 + 60, 1);
     const target = new BytesDisk();
     atOnce(() => recoverDirectory(disk, target, portsOf(1), NEW));
     goesOn(target, long.acknowledged);
@@ -154,11 +154,8 @@ describe("recover", () => {
 
   test("refused: nothing there, the old cluster's id, an index that can't be, a directory that is not empty", () => {
     const { disk } = past;
-    const attempt = (
-      request: Partial<typeof NEW> & { dropAfter?: number | null },
-      from = disk.copy(),
-      into: Disk = new BytesDisk(),
-    ): unknown => atOnce(() => recoverDirectory(from, into, portsOf(1), { ...NEW, ...request }));
+    const attempt = (request: Partial<RecoveryRequest>, from = disk.copy(), into: Disk = new BytesDisk()): unknown =>
+      atOnce(() => recoverDirectory(from, into, portsOf(1), { ...NEW, ...request }));
     expect(() => attempt({}, new BytesDisk())).toThrow(/holds no state of a cluster/);
     expect(() => attempt({ name: "a" })).toThrow(/would have the id of the old one/);
     expect(() => attempt({ dropAfter: 0 })).toThrow(/the snapshot holds everything up to \d+ in one piece/);
@@ -340,7 +337,7 @@ describe("backup and restore", () => {
     const found = atOnce(() => scanDirectory(damaged, () => true));
     const victim = found.entries.find(({ type }) => type === "command");
     const at = Buffer.from(damaged.bytesOf(victim?.path ?? "")).indexOf(Buffer.from(victim?.data ?? []));
-    damaged.bytesOf(victim?.path ?? "")[at] ^= 1;
+    flip(damaged.bytesOf(victim?.path ?? ""), at, 1);
     expect(() => atOnce(() => backUpDirectory(damaged, shelf, "c", OPTIONS))).toThrow(/can't be read/);
     expect([...shelf.files.keys()]).toEqual(["b"]);
   });

@@ -5,7 +5,7 @@ import { type ScannedLog, scanLog } from "../../../src/runtime/offline/scan-log.
 import { segmentPath } from "../../../src/runtime/storage/segment.js";
 import { openLog } from "../../../src/runtime/storage/write-ahead-log.js";
 import { atOnce, STILL_CLOCK } from "../../../src/sim/crash-points/at-once.js";
-import { BytesDisk } from "../storage/bytes-disk.js";
+import { BytesDisk, flip } from "../storage/bytes-disk.js";
 import { entry, OWNER, open, SEGMENT_BYTES, state, threeBatches } from "../storage/log-bench.js";
 
 const scan = (disk: BytesDisk): ScannedLog => atOnce(() => scanLog(disk, OWNER, () => true));
@@ -119,7 +119,7 @@ describe("it says what a start says", () => {
     for (let life = 1; life <= 4; life += 1) open(many).append(state(life), [entry(life, life)]);
     for (let id = 1; id <= 4; id += 1) {
       const flipped = many.copy();
-      flipped.bytesOf(segmentPath(id))[40] ^= 1;
+      flip(flipped.bytesOf(segmentPath(id)), 40, 1);
       expect(agrees(flipped, `header of ${id}`)).toBe("bad");
       const short = many.copy();
       short.files.set(segmentPath(id), short.bytesOf(segmentPath(id)).slice(0, 8192));
@@ -145,7 +145,7 @@ describe("it names what is lost, and goes on behind it", () => {
 
   test("an entry whose content is damaged is known by its name; what follows it is there", () => {
     const copy = disk.copy();
-    copy.bytesOf(path)[at("entry 2 of term 1")] ^= 1;
+    flip(copy.bytesOf(path), at("entry 2 of term 1"), 1);
     const { findings, ...scanned } = scan(copy);
     expect(findings).toHaveLength(1);
     expect(findings[0]).toMatchObject({ degree: "damage", lost: [{ index: 2, term: 1 }] });
@@ -168,7 +168,7 @@ describe("it names what is lost, and goes on behind it", () => {
 
   test("damage at the end: what may have stood there is not known to be all", () => {
     const copy = disk.copy();
-    copy.bytesOf(path)[at("entry 4 of term 2")] ^= 1;
+    flip(copy.bytesOf(path), at("entry 4 of term 2"), 1);
     const scanned = scan(copy);
     expect(scanned.findings).toMatchObject([{ degree: "doubtful", lost: [{ index: 4, term: 2 }] }]);
     expect(scanned.endIsLost).toBe(true);
@@ -177,11 +177,11 @@ describe("it names what is lost, and goes on behind it", () => {
 
   test("two damaged places are both told", () => {
     const copy = disk.copy();
-    copy.bytesOf(path)[at("entry 1 of term 1")] ^= 1;
-    copy.bytesOf(path)[at("entry 3 of term 1")] ^= 1;
+    flip(copy.bytesOf(path), at("entry 1 of term 1"), 1);
+    flip(copy.bytesOf(path), at("entry 3 of term 1"), 1);
     expect(scan(copy).findings.map(({ lost }) => lost)).toEqual([[{ index: 1, term: 1 }], [{ index: 3, term: 1 }]]);
     // Also where the second one is the last.
-    copy.bytesOf(path)[at("entry 4 of term 2")] ^= 1;
+    flip(copy.bytesOf(path), at("entry 4 of term 2"), 1);
     const scanned = scan(copy);
     expect(scanned.findings.map(({ lost }) => lost?.map(({ index }) => index))).toEqual([[1], [3], [4]]);
     expect([indexes(scanned), scanned.endIsLost]).toEqual(["1:1? 2:1 3:1? 4:2? 5:2", true]);
