@@ -10,6 +10,7 @@ import {
   Refusal,
   recoverDirectory,
   restoreDirectory,
+  type ScannedDirectory,
 } from "@quorate/raft";
 import { checkName, hexadecimal, incarnationText } from "@quorate/raft/runtime";
 import { CommandFailure, type ExitCode } from "../failure.js";
@@ -64,7 +65,7 @@ function perform(command: OfflineCommand, host: OfflineHost): Promise<ExitCode> 
 
 async function inspect({ directory, range, json }: Command<"inspect">, { print }: OfflineHost): Promise<ExitCode> {
   const everything = { from: 1, to: Number.MAX_SAFE_INTEGER };
-  const found = await inspectDirectory(directory, range.from > 0 ? range : everything);
+  const found = someNodes(await inspectDirectory(directory, range.from > 0 ? range : everything));
   // From the end: so many entries.
   const from = range.from > 0 ? range.from : found.last.index + range.from + 1;
   const listed = { from, to: range.to };
@@ -74,9 +75,16 @@ async function inspect({ directory, range, json }: Command<"inspect">, { print }
 }
 
 async function verify({ directory }: Command<"verify">, { print }: OfflineHost): Promise<ExitCode> {
-  const found = await inspectDirectory(directory);
+  const found = someNodes(await inspectDirectory(directory));
   for (const line of verifyLines(found)) print(line);
   return exitCodeOf(found);
+}
+
+/** A wrong path shall not be called whole. */
+function someNodes(found: ScannedDirectory): ScannedDirectory {
+  if (found.owner === null && found.snapshots.length === 0 && found.segments.length === 0 && found.findings.length === 0)
+    throw new Refusal(`${found.location} holds no data of a node: check the path`);
+  return found;
 }
 
 function summaryLine(file: string, { head, last, snapshotBytes, entries, bytes }: BackupSummary): string {
@@ -89,7 +97,7 @@ async function backUp({ source, file, uncommitted }: Command<"backup">, { print 
   print(summaryLine(file, backup));
   if (backup.leftOut !== null)
     print(
-      `left out: entries ${backup.leftOut.first} to ${backup.leftOut.last}, which are not known to be committed here; with --uncommitted they are taken as well`,
+      `left out: ${entriesText(backup.leftOut.first, backup.leftOut.last)}, not known to be committed here; with --uncommitted it is taken as well`,
     );
   return 0;
 }
@@ -156,6 +164,10 @@ async function agreed(ask: OfflineHost["ask"]): Promise<boolean> {
   return (await ask("type yes to go on: ")).trim() === "yes";
 }
 
+function entriesText(first: number, last: number): string {
+  return first === last ? `entry ${first}` : `entries ${first} to ${last}`;
+}
+
 export function planLines(plan: RecoveryPlan, into: string): readonly string[] {
   const { last, snapshotIndex, knownCommitted, keptUnknown, dropped, leftBehind } = plan;
   const lines = [
@@ -166,17 +178,19 @@ export function planLines(plan: RecoveryPlan, into: string): readonly string[] {
   ];
   if (keptUnknown !== null)
     lines.push(
-      `kept as well: entries ${keptUnknown.first} to ${keptUnknown.last}: the lost members may have committed them, so they count as committed from now on,`,
+      `kept as well: ${entriesText(keptUnknown.first, keptUnknown.last)}: the lost members may have committed them, so they count as committed from now on,`,
       "              also those that were never acknowledged to anybody",
     );
   if (dropped !== null)
     lines.push(
-      `DROPPED:      ${dropped.last === null ? `whatever came after entry ${dropped.first - 1}` : `entries ${dropped.first} to ${dropped.last}`}, ${dropped.committed ? "of which some ARE KNOWN TO BE COMMITTED: acknowledged writes are lost" : "which may have been committed and acknowledged"}`,
+      `DROPPED:      ${dropped.last === null ? `whatever came after entry ${dropped.first - 1}` : entriesText(dropped.first, dropped.last)}, ${dropped.committed ? "of which some ARE KNOWN TO BE COMMITTED: acknowledged writes are lost" : "which may have been committed and acknowledged"}`,
     );
   lines.push(
     `may be lost:  writes after entry ${last.index} that only the other members held, if there were any. If another directory is left,`,
     "              compare the last entry (quorate log verify): take the one with the higher term, and of equal terms the higher index",
   );
+  if (plan.blocked !== null)
+    lines.push(`CAUTION:      it was recovered before (${plan.blocked}): this makes yet another cluster`);
   if (!plan.wasVoter)
     lines.push("CAUTION:      this member did not vote in the old cluster: it may lack what the voters had committed");
   lines.push(

@@ -7,7 +7,8 @@ import { readExactly } from "../storage/read.js";
 import { call, perform, type Task } from "../task.js";
 import { type BackupContent, BackupReader, type BackupSummary, BackupWriter } from "./backup-file.js";
 
-import { type NewCluster, type NewClusterMade, newIncarnation, Refusal, stateOf } from "./brought.js";
+import { type NewCluster, type NewClusterMade, newIncarnation, stateOf } from "./brought.js";
+import { Refusal } from "./finding.js";
 import { lockedFresh, makeFresh } from "./fresh-directory.js";
 import { lookingAt, scanDirectory } from "./scan-directory.js";
 

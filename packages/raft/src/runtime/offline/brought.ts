@@ -3,14 +3,10 @@ import type { Entry, Index, LogPosition, Term } from "../../core/types.js";
 import type { Disk, Random } from "../ports.js";
 import type { Owner } from "../storage/segment.js";
 import { eachChunk } from "../storage/snapshot-store.js";
+import { Refusal } from "./finding.js";
 import type { BroughtState } from "./fresh-directory.js";
 import type { ScannedDirectory } from "./scan-directory.js";
 import type { FoundSnapshot } from "./scan-snapshots.js";
-
-/** What was asked for can't be done with what is there. The message says why, and what else to do. Nothing was changed. */
-export class Refusal extends Error {
-  override readonly name = "Refusal";
-}
 
 /** The cluster that begins with one member. */
 export interface NewCluster {

@@ -23,3 +23,8 @@ const DEGREES: readonly Degree[] = ["note", "torn", "doubtful", "damage"];
 export function worstOf(findings: readonly Finding[]): Degree {
   return DEGREES[Math.max(0, ...findings.map(({ degree }) => DEGREES.indexOf(degree)))] ?? "note";
 }
+
+/** What was asked for can't be done with what is there. The message says why, and what else to do. Nothing was changed. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+}

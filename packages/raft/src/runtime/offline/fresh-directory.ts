@@ -12,7 +12,7 @@ import type { PersistBatch } from "../../core/output.js";
 import type { Entry, LogPosition, Term } from "../../core/types.js";
 import { memberId } from "../member-id.js";
 import { GROUP } from "../network.js";
-import { type Clock, type Disk, DiskError } from "../ports.js";
+import type { Clock, Disk, DiskError } from "../ports.js";
 import type { SnapshotReceiving } from "../snapshot-work.js";
 import { writeIdentity } from "../storage/identity.js";
 import { LOG_FOLDER, type Owner } from "../storage/segment.js";
@@ -20,6 +20,7 @@ import { openSnapshots, SNAPSHOT_FOLDER } from "../storage/snapshot-store.js";
 import { openLog } from "../storage/write-ahead-log.js";
 import { call, perform, type Task } from "../task.js";
 import { blockUnfinished, readBlock, removeBlock } from "./block.js";
+import { Refusal } from "./finding.js";
 import { listFolder } from "./scan-log.js";
 
 /** What goes into the new directory. */
@@ -59,8 +60,14 @@ export function* whyNotFresh(disk: Disk): Task<string | null> {
   return `${disk.location} is not empty (it holds ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}): nothing is ever written over; name a directory that is empty or missing`;
 }
 
-/** Returns where the log ends. The lock is held by whoever calls. */
-export function* makeFresh(disk: Disk, clock: Clock, { owner, address }: NewMemberOfOne, state: BroughtState): Task<LogPosition> {
+/** Returns where the log ends. The lock is held by whoever calls. `beforeItCounts` is done when all is durable, and may be done twice. */
+export function* makeFresh(
+  disk: Disk,
+  clock: Clock,
+  { owner, address }: NewMemberOfOne,
+  state: BroughtState,
+  beforeItCounts: (() => Task<void>) | null = null,
+): Task<LogPosition> {
   yield* blockUnfinished(
     disk,
     `this directory is being made by quorate restore or quorate recover, and is not complete; run the same command again, it begins anew`,
@@ -80,6 +87,7 @@ export function* makeFresh(disk: Disk, clock: Clock, { owner, address }: NewMemb
   const end: Entry = { index: state.last.index + 1, term, type: "configuration", data: encodeConfiguration(alone) };
   yield* writeLog(disk, clock, owner, { ...state, end });
   yield* writeIdentity(disk, { ...owner, boot: 1, founders: [] });
+  if (beforeItCounts !== null) yield* beforeItCounts();
   yield* removeBlock(disk);
   return end;
 }
@@ -153,7 +161,7 @@ export function* lockedFresh<T>(disk: Disk, body: () => Task<T>): Task<T> {
   yield* perform((done) => disk.lock(done));
   try {
     const why = yield* whyNotFresh(disk);
-    if (why !== null) throw new DiskError("EEXIST", "restore", disk.location, why);
+    if (why !== null) throw new Refusal(why);
     return yield* body();
   } finally {
     yield* perform((done) => disk.unlock(() => done(null)));

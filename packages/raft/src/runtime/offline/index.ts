@@ -2,8 +2,8 @@
 export { type BackupOptions, backUpDirectory, type DirectoryBackup, readBackup, restoreBackup, writeBackup } from "./backup.js";
 export { type BackupHead, BackupReader, type BackupSummary, BackupWriter } from "./backup-file.js";
 export { BLOCK_PATH, readBlock } from "./block.js";
-export { type NewCluster, type NewClusterMade, Refusal } from "./brought.js";
-export { type Degree, type Finding, worstOf } from "./finding.js";
+export type { NewCluster, NewClusterMade } from "./brought.js";
+export { type Degree, type Finding, Refusal, worstOf } from "./finding.js";
 export type { FoundEntry } from "./group-log.js";
 export {
   lookForRecovery,

@@ -16,15 +16,8 @@ import { memberId } from "../member-id.js";
 import type { Clock, Disk, Random } from "../ports.js";
 import type { Task } from "../task.js";
 import { writeBlock } from "./block.js";
-import {
-  firstUnreadable,
-  type NewCluster,
-  type NewClusterMade,
-  newestWhole,
-  newIncarnation,
-  Refusal,
-  stateOf,
-} from "./brought.js";
+import { firstUnreadable, type NewCluster, type NewClusterMade, newestWhole, newIncarnation, stateOf } from "./brought.js";
+import { Refusal } from "./finding.js";
 import { lockedFresh, makeFresh } from "./fresh-directory.js";
 import { lookingAt, type ScannedDirectory, scanDirectory } from "./scan-directory.js";
 
@@ -48,6 +41,8 @@ export interface RecoveryPlan {
   readonly dropped: { readonly first: Index; readonly last: Index | null; readonly committed: boolean } | null;
   /** The members of the old cluster, by name, that are left behind. */
   readonly leftBehind: readonly string[];
+  /** What is written in the directory about not starting there: it was recovered before. */
+  readonly blocked: string | null;
   /** It was a member that votes; a learner may lack what the voters have. */
   readonly wasVoter: boolean;
   readonly oldClusterId: string;
@@ -94,6 +89,7 @@ export function planRecovery(found: ScannedDirectory, request: RecoveryRequest):
     keptUnknown: upTo > knownCommitted ? { first: knownCommitted + 1, last: upTo } : null,
     dropped: droppedOf(found, request.dropAfter, knownCommitted, logEnd),
     leftBehind: members.filter((name) => name !== owner.name).sort(),
+    blocked: found.blocked,
     wasVoter: newest === undefined || newest.voters.includes(id) || newest.votersOutgoing.includes(id),
     oldClusterId,
     newClusterId,
@@ -146,16 +142,19 @@ export function* recoverDirectory(
       name: request.name,
       incarnation: newIncarnation(random),
     };
-    const end = yield* lockedFresh(target, () => makeFresh(target, clock, { owner, address: request.address }, state));
     let unmarked: string | null = null;
-    try {
-      yield* writeBlock(
-        disk,
-        `recovered: the cluster of this directory goes on as cluster ${plan.newClusterId} in ${target.location}; a node that starts here would be a member of the old one. Remove this file only if you give up the new one`,
-      );
-    } catch (error) {
-      unmarked = error instanceof Error ? error.message : String(error);
-    }
+    const mark = function* (): Task<void> {
+      try {
+        yield* writeBlock(
+          disk,
+          `recovered: the cluster of this directory goes on as cluster ${plan.newClusterId} in ${target.location}; a node that starts here would be a member of the old one. Remove this file only if you give up the new one`,
+        );
+      } catch (error) {
+        unmarked = error instanceof Error ? error.message : String(error);
+      }
+    };
+    const member = { owner, address: request.address };
+    const end = yield* lockedFresh(target, () => makeFresh(target, clock, member, state, mark));
     return { ...owner, end, plan, unmarked };
   });
 }
