@@ -162,7 +162,7 @@ describe("log", () => {
 });
 
 describe("recover", () => {
-  it("two of three are gone: the third goes on, everything acknowledged is there, others join, the old ones are refused", async () => {
+  it("two of three are gone: the third goes on, everything acknowledged is there, and the old ones are refused", async () => {
     const asked = await quorate(
       "recover",
       path("c"),
