@@ -241,6 +241,22 @@ describe("backup and restore", () => {
     const [, , ...start] = startWords(restored.out);
     const server = serve("r", target, ports[9] ?? 0, start);
     expect(await everything(ports[9] ?? 0)).toEqual(expected());
+    // Of the server that runs now: everything that it has acknowledged.
+    const online = await quorate("backup", `127.0.0.1:${ports[9]}`, path("online.backup"));
+    expect(online).toMatchObject({ code: 0, errors: "" });
+    expect(online.out).toMatch(
+      /online\.backup: whole, \d+ bytes: a snapshot up to (\d+) \(\d+ bytes\) and 0 entries, up to \1 of term/,
+    );
+    const again = path("restored-again");
+    const one = `s=127.0.0.1:${ports[10]}`;
+    const second = await quorate("restore", path("online.backup"), "--name", "s", "--cluster", one, "--data", again);
+    const [, , ...secondStart] = startWords(second.out);
+    const other = serve("s", again, ports[11] ?? 0, secondStart);
+    expect(await everything(ports[11] ?? 0)).toEqual(expected());
+    await stop(other);
+    const silent = await quorate("backup", `127.0.0.1:${ports[11]}`, path("none.backup"));
+    expect(silent).toMatchObject({ code: 1, errors: expect.stringMatching(/nothing listens there.*; no backup was written/) });
+    expect(readdirSync(folder).filter((name) => name.startsWith("none"))).toEqual([]);
     const client = new Etcd3({ hosts: `http://127.0.0.1:${ports[9]}` });
     // One revision a write, from 1 on.
     expect(Number((await client.put("k-new").value("x")).header.revision)).toBe(KEYS + 2);

@@ -74,13 +74,11 @@ function addInspect(log: Command, take: Take): void {
 function addBackup(program: Command, take: Take): void {
   program
     .command("backup")
-    .description(
-      "Write the state of a stopped node's directory into one file; or, with --check, look whether such a file is whole.",
-    )
-    .argument("<directory>", "the data directory; with --check the backup")
+    .description("Write the state of a running server, or of a stopped node's directory, into one file.")
+    .argument("<source>", "host:port where clients reach the server, or a data directory; with --check the backup")
     .argument("[file]", "the new file; an existing one is never replaced")
-    .option("--uncommitted", "also entries that are not known to be committed")
-    .option("--check", "only check a backup")
+    .option("--uncommitted", "of a directory: also entries that are not known to be committed")
+    .option("--check", "write nothing, look whether a backup is whole")
     .action((source: string, file: string | undefined, words: { readonly uncommitted?: true; readonly check?: true }) => {
       if (words.check === true) return take({ kind: "check", file: source });
       if (file === undefined) throw usage("the file is missing: say where the backup is to be written");

@@ -1,5 +1,6 @@
 /** Does what the commands for stopped nodes ask for, and says what was done and what to do next. */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import {
   type BackupSummary,
   backUpDirectory,
@@ -11,11 +12,19 @@ import {
   recoverDirectory,
   restoreDirectory,
   type ScannedDirectory,
+  writeBackupFile,
 } from "@quorate/raft";
 import { checkName, hexadecimal, incarnationText } from "@quorate/raft/runtime";
+import { WireReader } from "../../store/index.js";
 import { CommandFailure, type ExitCode } from "../failure.js";
-import type { NewClusterWords, OfflineCommand } from "./commands.js";
+import { CallFailure, GrpcChannel } from "../grpc-call.js";
+import { isEndpoint, type NewClusterWords, type OfflineCommand } from "./commands.js";
 import { exitCodeOf, inspectJson, inspectLines, verifyLines } from "./log-view.js";
+
+/** How long a server may say nothing: it may take a snapshot first. */
+const SILENCE_MS = 60_000;
+/** SnapshotResponse.blob, field 3. */
+const BLOB_TAG = 0x1a;
 
 export interface OfflineHost {
   readonly print: (line: string) => void;
@@ -92,7 +101,35 @@ function summaryLine(file: string, { head, last, snapshotBytes, entries, bytes }
   return `${file}: whole, ${bytes} bytes: ${parts} and ${entries} entries, up to ${last.index} of term ${last.term}; of ${head.name} in cluster ${hexadecimal(head.clusterId)}, taken ${head.takenAt}`;
 }
 
-async function backUp({ source, file, uncommitted }: Command<"backup">, { print }: OfflineHost): Promise<ExitCode> {
+/** The pieces of a backup that a running server gives. */
+async function* backupFrom(endpoint: string): AsyncGenerator<Uint8Array> {
+  const channel = await GrpcChannel.open(endpoint, SILENCE_MS);
+  try {
+    for await (const message of channel.stream("/etcdserverpb.Maintenance/Snapshot", new Uint8Array(0))) {
+      const reader = new WireReader(message);
+      for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+        if (tag === BLOB_TAG) yield Uint8Array.from(reader.view());
+        else reader.skip(tag);
+      }
+    }
+  } finally {
+    channel.close();
+  }
+}
+
+async function backUpServer(endpoint: string, file: string, { print }: OfflineHost): Promise<ExitCode> {
+  try {
+    print(summaryLine(file, await writeBackupFile(file, backupFrom(endpoint))));
+    return 0;
+  } catch (error) {
+    if (error instanceof CallFailure) throw new CommandFailure(`${endpoint}: ${error.message}; no backup was written`, 1, error);
+    throw error;
+  }
+}
+
+async function backUp({ source, file, uncommitted }: Command<"backup">, host: OfflineHost): Promise<ExitCode> {
+  const { print } = host;
+  if (isEndpoint(source) && !existsSync(source)) return backUpServer(source.replace(/^http:\/\//, ""), file, host);
   const backup = await backUpDirectory(source, file, { uncommitted });
   print(summaryLine(file, backup));
   if (backup.leftOut !== null)

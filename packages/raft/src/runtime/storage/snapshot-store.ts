@@ -410,6 +410,16 @@ export class SnapshotStore implements SnapshotFiles {
     );
   }
 
+  hold(position: LogPosition): () => void {
+    const path = pathOf(position);
+    let held = true;
+    this.#use(path, 1);
+    return () => {
+      if (held) this.#use(path, -1);
+      held = false;
+    };
+  }
+
   #use(path: string, by: 1 | -1): void {
     const users = (this.#inUse.get(path) ?? 0) + by;
     if (users > 0) this.#inUse.set(path, users);
