@@ -20,6 +20,23 @@ import {
 
 export type { Index, Micros, Role, Term } from "./core/index.js";
 export {
+  type BackupSummary,
+  backUpDirectory,
+  checkBackup,
+  type DirectoryBackup,
+  type Finding,
+  inspectDirectory,
+  planRecovery,
+  type RecoveryMade,
+  type RecoveryPlan,
+  Refusal,
+  type RestoreMade,
+  recoverDirectory,
+  restoreDirectory,
+  type ScannedDirectory,
+  writeBackupFile,
+} from "./offline.js";
+export {
   type AbortSignalLike,
   type ChangeOptions,
   type CommittedEntry,

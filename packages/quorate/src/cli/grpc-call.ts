@@ -1,10 +1,11 @@
 /**
- * One unary gRPC call over node:http2, as much of it as asking a server how it is needs: no TLS, no compression, one
+ * gRPC calls over node:http2, as much of it as asking a server how it is, or for a backup, needs: no TLS, no compression, one
  * connection for each endpoint.
  *
  * Source: "gRPC over HTTP2" (request headers, Length-Prefixed-Message, trailers).
  */
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import { FrameReader, ReceiveBudget } from "../services/grpc/frame.js";
 import { decodeGrpcMessage } from "../services/grpc/status.js";
 
 const FRAME_HEADER_BYTES = 5;
@@ -96,6 +97,40 @@ export class GrpcChannel {
     });
   }
 
+  /** Sends one message to a method and gives those that answer, as they come; a slow reader slows the server down. */
+  async *stream(path: string, request: Uint8Array): AsyncGenerator<Uint8Array> {
+    const stream = this.#session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      te: "trailers",
+      "user-agent": "quorate",
+    });
+    let headers: IncomingHttpHeaders = {};
+    let trailers: IncomingHttpHeaders = {};
+    stream.on("response", (received) => {
+      headers = received;
+    });
+    stream.on("trailers", (received: IncomingHttpHeaders) => {
+      trailers = received;
+    });
+    // Silence, not slowness: each piece that comes begins the time anew.
+    stream.setTimeout(this.#timeoutMs, () => stream.destroy(new Error(`nothing came for ${this.#timeoutMs} ms`)));
+    stream.end(frame(request));
+    const messages: Uint8Array[] = [];
+    const reader = new FrameReader(MAX_ANSWER_BYTES, new ReceiveBudget(MAX_ANSWER_BYTES));
+    try {
+      for await (const chunk of stream) {
+        reader.push(chunk as Buffer, (message) => messages.push(Uint8Array.from(message)));
+        yield* messages.splice(0);
+      }
+    } catch (error) {
+      throw new CallFailure(describeBreak(this.#broken ?? (error instanceof Error ? error : new Error(String(error)))));
+    }
+    checkStatus(headers, trailers);
+    if (reader.midMessage) throw new CallFailure("the answer was cut short");
+  }
+
   close(): void {
     this.#session.destroy();
   }
@@ -108,7 +143,8 @@ function frame(message: Uint8Array): Buffer {
   return framed;
 }
 
-function readAnswer(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, body: Buffer): Uint8Array {
+/** Throws when the call did not end with OK. */
+function checkStatus(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders): void {
   const status = headers[":status"];
   if (status === undefined) throw new CallFailure(CLOSED);
   const code = trailers["grpc-status"] ?? headers["grpc-status"];
@@ -117,6 +153,10 @@ function readAnswer(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders,
     const text = String(trailers["grpc-message"] ?? headers["grpc-message"] ?? "no reason given");
     throw new CallFailure(`refuses: ${decodeGrpcMessage(text)} (gRPC code ${String(code)})`);
   }
+}
+
+function readAnswer(headers: IncomingHttpHeaders, trailers: IncomingHttpHeaders, body: Buffer): Uint8Array {
+  checkStatus(headers, trailers);
   if (body.length < FRAME_HEADER_BYTES || body[0] !== 0 || body.readUInt32BE(1) !== body.length - FRAME_HEADER_BYTES) {
     throw new CallFailure("answers with something that is not one whole gRPC message");
   }

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The `quorate` program: ties the commands to this process, its signals, its output and the channel to its parent. */
+import { createInterface } from "node:readline/promises";
 import { openServer } from "../services/index.js";
 import { checkCommand } from "./check/check.js";
 import { dev } from "./dev.js";
+import { offlineCommand } from "./offline/run.js";
 import { type Actions, run } from "./program.js";
 import { serve } from "./serve.js";
 import { simulateCommand } from "./simulate/simulate.js";
@@ -68,7 +70,18 @@ const actions: Actions = {
     }),
   // No signal is waited for: the search does not look up, and one ends it at once.
   check: (settings) => checkCommand(settings, { print: printLine, standardInput: process.stdin, nowMs: () => performance.now() }),
+  // Nor here: each is done whole, or not at all when it is ended.
+  offline: (command) => offlineCommand(command, { print: printLine, ask: process.stdin.isTTY ? ask : null }),
 };
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
 
 for (const stream of [process.stdout, process.stderr]) {
   // Whoever read this is gone (`quorate status | head -1`). A node goes on serving without a reader of its log.

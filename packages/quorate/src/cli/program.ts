@@ -10,6 +10,7 @@ import { Command, CommanderError } from "commander";
 import { type CheckSettings, type CheckWords, checkSettings } from "./check/settings.js";
 import { type DevPlan, type DevWords, devPlan } from "./dev-plan.js";
 import { describeFailure, type ExitCode } from "./failure.js";
+import { addOffline, type OfflineCommand } from "./offline/commands.js";
 import { type ServeSettings, type ServeWords, serveSettings } from "./serve-options.js";
 import { type SimulateSettings, type SimulateWords, simulateSettings } from "./simulate/settings.js";
 import { parseEndpoints, parseWhole } from "./values.js";
@@ -20,6 +21,8 @@ export interface Actions {
   readonly status: (endpoints: readonly string[], timeoutMs: number) => Promise<ExitCode>;
   readonly simulate: (settings: SimulateSettings) => Promise<ExitCode>;
   readonly check: (settings: CheckSettings) => Promise<ExitCode>;
+  /** Commands for the directories of stopped nodes. */
+  readonly offline: (command: OfflineCommand) => Promise<ExitCode>;
 }
 
 export interface Output {
@@ -76,6 +79,7 @@ function build(actions: Actions, output: Output, ended: (code: ExitCode) => void
   addStatus(program, actions, ended);
   addSimulate(program, actions, ended);
   addCheck(program, actions, ended);
+  addOffline(program, async (command) => ended(await actions.offline(command)));
   return program;
 }
 

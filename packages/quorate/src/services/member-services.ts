@@ -6,6 +6,8 @@ import { type KvMachine, ProtobufError, WireReader, WireWriter } from "../store/
 import { type Backend, nodeError, timeoutOf } from "./backend.js";
 import type { CallContext, Method } from "./grpc/router.js";
 import { GrpcCode, GrpcError } from "./grpc/status.js";
+import { writeHeader } from "./header.js";
+import { snapshotStream } from "./snapshot-stream.js";
 
 /** The version of etcd whose API this is; clients switch features on by it, so it is plain numbers. */
 export const API_VERSION = "3.6.0";
@@ -15,6 +17,7 @@ const text = (value: string): Uint8Array => Buffer.from(value, "utf8");
 export function memberRoutes(backendNow: () => Backend): readonly (readonly [string, Method])[] {
   return [
     ["/etcdserverpb.Maintenance/Status", { kind: "unary", handle: () => status(backendNow()) }],
+    ["/etcdserverpb.Maintenance/Snapshot", { kind: "stream", open: (call) => snapshotStream(call, backendNow()) }],
     [
       "/etcdserverpb.Maintenance/MoveLeader",
       { kind: "unary", handle: (request, context) => moveLeader(backendNow(), request, context) },
@@ -25,15 +28,6 @@ export function memberRoutes(backendNow: () => Backend): readonly (readonly [str
     ],
     ["/grpc.health.v1.Health/Check", { kind: "unary", handle: (request) => health(backendNow, request) }],
   ];
-}
-
-function writeHeader(writer: WireWriter, backend: Backend, revision: number, raftTerm: number): void {
-  const start = writer.beginMessage(1);
-  writer.int64ExactField(1, backend.clusterId);
-  writer.int64ExactField(2, backend.memberId);
-  writer.int64Field(3, revision);
-  writer.int64Field(4, raftTerm);
-  writer.endMessage(start);
 }
 
 async function status(backend: Backend): Promise<Uint8Array> {

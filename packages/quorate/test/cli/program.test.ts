@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { DevPlan } from "../../src/cli/dev-plan.js";
 import { CommandFailure } from "../../src/cli/failure.js";
+import type { OfflineCommand } from "../../src/cli/offline/commands.js";
 import { run } from "../../src/cli/program.js";
 import type { ServeSettings } from "../../src/cli/serve-options.js";
 import type { SimulateSettings } from "../../src/cli/simulate/settings.js";
@@ -14,10 +15,11 @@ interface Said {
   planned: DevPlan[];
   asked: { endpoints: readonly string[]; timeoutMs: number }[];
   simulated: SimulateSettings[];
+  offline: OfflineCommand[];
 }
 
 async function say(words: readonly string[], serveThrows?: unknown): Promise<Said> {
-  const said: Said = { code: -1, out: "", error: "", served: [], planned: [], asked: [], simulated: [] };
+  const said: Said = { code: -1, out: "", error: "", served: [], planned: [], asked: [], simulated: [], offline: [] };
   said.code = await run(
     words,
     {
@@ -39,6 +41,10 @@ async function say(words: readonly string[], serveThrows?: unknown): Promise<Sai
         return 0;
       },
       check: () => Promise.reject(new Error("see check.test.ts")),
+      offline: async (command) => {
+        said.offline.push(command);
+        return 0;
+      },
     },
     {
       out: (text) => {
@@ -56,6 +62,14 @@ const CLUSTER = "a=127.0.0.1:2380,b=127.0.0.1:22380,c=127.0.0.1:32380";
 const SERVE = ["serve", "--name", "a", "--cluster", CLUSTER, "--data", "./a"];
 
 describe("the commands", () => {
+  it("recover makes the new directory beside the old one, and asks; a token is drawn where none is given", async () => {
+    const said = await say(["recover", "data/c/", "--name", "c", "--peer-address", "h:1"]);
+    const cluster = { name: "c", address: "h:1", token: null };
+    expect(said.offline).toEqual([
+      { kind: "recover", directory: "data/c/", into: "data/c.recovered", cluster, dropAfter: null, yes: false },
+    ]);
+  });
+
   it("help names every command, and each command its options", async () => {
     const help = await say(["--help"]);
     expect(help.code).toBe(0);
@@ -239,6 +253,21 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
       ["status", "--endpoints", "https://h:1"],
       '--endpoints has "https://h:1": TLS is not spoken yet; give the plain port as http://host:port or host:port',
     ],
+    [["log", "inspect", "./a", "--from", "0"], '--from is "0": it must be a whole number of at least 1'],
+    [["log", "inspect", "./a", "--from", "9", "--to", "3"], "--from is 9 and --to is 3: give them in this order"],
+    [["backup", "./a"], "the file is missing: say where the backup is to be written"],
+    [
+      ["restore", "f", "--name", "a", "--cluster", CLUSTER, "--data", "./a"],
+      `--cluster is "${CLUSTER}": a restored cluster begins with one member, --name a; the others are added when it runs (quorate member add)`,
+    ],
+    [
+      ["recover", "./a", "--name", "a", "--peer-address", "h"],
+      '--peer-address is "h": write it as host:port, with a port from 1 to 65535, like 127.0.0.1:2379',
+    ],
+    [
+      ["recover", "./a", "--name", "a", "--peer-address", "h:1", "--drop-after", "x"],
+      '--drop-after is "x": it must be a whole number of at least 0',
+    ],
     [["status", "--timeout-ms", "0"], '--timeout-ms is "0": it must be a whole number from 1 to 600000'],
   ])("%j", async (words, sentence) => {
     const said = await say(words);
@@ -250,6 +279,7 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
       planned: [],
       asked: [],
       simulated: [],
+      offline: [],
     });
   });
 

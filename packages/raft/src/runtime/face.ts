@@ -25,6 +25,7 @@ import type {
   Session,
   TransferOptions,
 } from "./node.js";
+import type { BackupSource } from "./online-backup.js";
 import type { NodeOptions } from "./options.js";
 import type { Clock } from "./ports.js";
 import { notExecuted, type Proposals, unknownOutcome } from "./proposals.js";
@@ -58,6 +59,7 @@ export interface NodeBehind<Machine extends StateMachine> {
   status(): NodeStatus;
   readonly transfers: Transfers;
   stepDown(): void;
+  openBackup(takenAt: string, opened: (error: Error | null, source: BackupSource | null) => void): void;
   close(done: () => void, handsOver?: boolean): void;
 }
 
@@ -153,6 +155,7 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
     membership,
     transferLeadership,
     stepDown: () => behind.stepDown(),
+    backup: (takenAt = "") => backup(behind, takenAt),
     status: () => behind.status(),
     events: (): AsyncIterableIterator<NodeEvent> => behind.events.listen(),
     close,
@@ -213,6 +216,23 @@ function sessionFace<Machine extends StateMachine>(session: ClientSession<Machin
       await promised<true>(signal, (settle) => session.close(timeoutMs, done(settle)));
     },
   };
+}
+
+async function* backup<Machine extends StateMachine>(behind: NodeBehind<Machine>, takenAt: string): AsyncGenerator<Uint8Array> {
+  const source = await new Promise<BackupSource>((resolve, reject) => {
+    behind.openBackup(takenAt, (error, opened) => (opened === null ? reject(error ?? unexplained()) : resolve(opened)));
+  });
+  try {
+    for (;;) {
+      const bytes = await new Promise<Uint8Array | null>((resolve, reject) => {
+        source.next((error, next) => (error === null ? resolve(next) : reject(error)));
+      });
+      if (bytes === null) return;
+      yield bytes;
+    }
+  } finally {
+    source.close();
+  }
 }
 
 function aborted(signal: AbortSignalLike | undefined): RaftError | null {

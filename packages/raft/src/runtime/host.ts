@@ -27,6 +27,7 @@ import { memberId, memberName } from "./member-id.js";
 import { MembershipWork } from "./membership.js";
 import { GROUP, Network } from "./network.js";
 import type { NodeEvent, NodeStatus, RaftNodeOptions } from "./node.js";
+import { type BackupParts, type BackupSource, openBackup } from "./online-backup.js";
 import { checkNodeOptions, type NodeOptions } from "./options.js";
 import type { Channel, Clock, Hello, PeerAddress, PeerHello, Ports, TimerHandle, TransportHandler } from "./ports.js";
 import { Proposals } from "./proposals.js";
@@ -606,6 +607,14 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   }
 
   // ---- Looking, failing, closing ----
+
+  openBackup(takenAt: string, opened: (error: Error | null, source: BackupSource | null) => void): void {
+    const parts = (): BackupParts | null =>
+      this.#storage === null || this.#snapshots === null
+        ? null
+        : { storage: this.#storage, snapshots: this.#snapshots, clusterId: this.#clusterId, name: this.options.id, takenAt };
+    openBackup(this, parts, opened);
+  }
 
   get membership(): MembershipWork | null {
     return this.#membership;

@@ -11,6 +11,7 @@ export { NodeHost, openHost } from "./host.js";
 export type { GroupLog, GroupLogHandler, RecoveredGroup } from "./log-store.js";
 export { incarnationText, memberId, memberName } from "./member-id.js";
 export type * from "./node.js";
+export * from "./offline/index.js";
 export { checkAddress, checkName, checkNodeOptions, type NodeOptions } from "./options.js";
 export * from "./ports.js";
 export { type ClientSession, openClientSession } from "./sessions/client-session.js";

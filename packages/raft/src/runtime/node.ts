@@ -372,6 +372,11 @@ export interface RaftNode<Machine extends StateMachine = StateMachine> extends A
   transferLeadership(options?: TransferOptions): Promise<string>;
   /** Gives up leadership at once, whoever comes next; the cluster waits for an election. Nothing on a node that does not lead. */
   stepDown(): void;
+  /**
+   * A backup of everything that was acknowledged before it was asked for, as the bytes of a file that `restoreDirectory` takes.
+   * `takenAt`: a text for people, at most 64 bytes. Leave the loop early and nothing stays open.
+   */
+  backup(takenAt?: string): AsyncIterableIterator<Uint8Array>;
   status(): NodeStatus;
   /** A live stream of events from now on. Holds at most 1,024 for a slow listener; beyond that yields one `dropped`. */
   events(): AsyncIterableIterator<NodeEvent>;

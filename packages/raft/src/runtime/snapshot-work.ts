@@ -35,6 +35,8 @@ export interface SnapshotFiles {
   load(position: LogPosition, each: (piece: SnapshotPiece, next: () => void) => void, done: (error: Error | null) => void): void;
   /** Removes all but the two newest. Tells the position of the older one that was kept, if there is one. */
   prune(done: (error: Error | null, oldestKept: LogPosition | null) => void): void;
+  /** Keeps this one until the function that is returned was called. */
+  hold(position: LogPosition): () => void;
 }
 
 export interface SnapshotWriting {
@@ -70,6 +72,8 @@ export interface SnapshotWork {
   considerTaking(): void;
   readPiece(request: SnapshotReadRequest): void;
   writePiece(request: SnapshotWriteRequest): void;
+  /** Has a snapshot of all that is applied, and says which; takes one if the newest is older. */
+  takeNow(done: (error: Error | null, position: LogPosition | null) => void): void;
   stop(): void;
 }
 
@@ -85,6 +89,15 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   let stopped = false;
   /** A durable machine is asked to be durable. */
   let syncing = false;
+  /** Who waits for the snapshot that is being taken. */
+  let waiting: ((error: Error | null) => void)[] = [];
+
+  const ended = (error: Error | null): void => {
+    taking = null;
+    const told = waiting;
+    waiting = [];
+    for (const each of told) each(error);
+  };
 
   const positionOf = (of: { readonly lastIncludedIndex: number; readonly lastIncludedTerm: number }): LogPosition => ({
     index: of.lastIncludedIndex,
@@ -148,7 +161,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     taking = writing;
     const failed = (error: Error): void => {
       writing.abort();
-      taking = null;
+      ended(error);
       parts.publish({
         type: "warning",
         message: `a snapshot at ${index} could not be written: ${error.message}; the log is kept and it is tried again later`,
@@ -160,10 +173,10 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
         writing.finish((error, bytes) => {
           if (stopped) return;
           if (error !== null) return failed(error);
-          taking = null;
           if (host.durable === null) lastBytes = bytes;
           parts.publish({ type: "snapshotTaken", lastIncludedIndex: index, bytes });
           driver.tell((core, now) => core.snapshotTaken(now, metadata));
+          ended(null);
           afterFile();
         });
         return;
@@ -247,7 +260,21 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     });
   }
 
+  const nothingToTake = (): Error =>
+    new Error(stopped ? "the node was closed" : "this node is no member yet: there is no state to take a snapshot of");
+
+  function takeNow(done: (error: Error | null, position: LogPosition | null) => void): void {
+    if (stopped) return done(nothingToTake(), null);
+    if (taking === null && raft.snapshot.lastIncludedIndex >= raft.lastApplied) return done(null, positionOf(raft.snapshot));
+    const underWay = taking !== null;
+    if (!underWay) take();
+    if (taking === null) return done(nothingToTake(), null);
+    // One that was begun before may lack what is applied now.
+    waiting.push((error) => (error === null || underWay ? takeNow(done) : done(error, null)));
+  }
+
   return {
+    takeNow,
     considerTaking() {
       if (taking !== null && host.durable === null) return;
       if (stopped || syncing || raft.lastApplied <= raft.snapshot.lastIncludedIndex || !isDue()) return;
@@ -291,6 +318,7 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     stop() {
       stopped = true;
       taking?.abort();
+      ended(nothingToTake());
       receiving?.file.abort();
     },
   };

@@ -8,6 +8,7 @@ import type { Checkpoint, CheckpointOwner } from "./durable.js";
 import type { FounderRecord } from "./founding.js";
 import type { GroupLog, GroupLogHandler, RecoveredGroup } from "./log-store.js";
 import { GROUP } from "./network.js";
+import { BLOCK_PATH, readBlock } from "./offline/block.js";
 import { type Clock, type Disk, DiskError, type Random } from "./ports.js";
 import type { SnapshotFiles } from "./snapshot-work.js";
 import { type Identity, readIdentity, writeIdentity } from "./storage/identity.js";
@@ -55,6 +56,11 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
   const { disk } = options;
   yield* perform((done) => disk.lock(done));
   try {
+    const block = yield* readBlock(disk);
+    if (block !== null)
+      throw new Error(
+        `${disk.location} must not be started (${block.reason}): this is said by its file ${BLOCK_PATH}. Nothing was changed`,
+      );
     if (options.beforeChanges !== undefined) yield* perform(options.beforeChanges);
     return yield* openLocked(options);
   } catch (error) {

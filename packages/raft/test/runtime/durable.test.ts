@@ -430,7 +430,7 @@ describe("a durable machine and snapshots of others", () => {
     bench.connect("c");
     expect(snapshotFiles(log).length).toBe(1);
     expect(bench.said("InstallSnapshot")).toEqual([]);
-    bench.hears("c", { type: "HeartbeatResponse", term, readRound: 0 });
+    bench.hears("c", { type: "HeartbeatResponse", term, readRound: 0, promised: false });
     const [piece] = bench.said("InstallSnapshot");
     expect(piece).toMatchObject({ lastIncludedIndex: bench.host.status().snapshotIndex, offset: 0, done: true });
   });

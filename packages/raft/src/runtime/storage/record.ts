@@ -26,7 +26,7 @@ const MAGIC = 0x4c455251;
 
 export const RecordType = { batchStart: 1, entry: 2, logStart: 3, batchEnd: 4 } as const;
 
-const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
+export const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
 const HIGH = 2 ** 32;
 
 /** What is the same for all records of a batch. */

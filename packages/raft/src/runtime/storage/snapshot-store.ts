@@ -19,7 +19,8 @@ import { BLOCK_BYTES } from "./record.js";
 import { FORMAT_VERSION, foreignOwner, type Owner } from "./segment.js";
 import { BodyReader, BodyWriter } from "./snapshot-body.js";
 
-const FOLDER = "snapshots";
+export const SNAPSHOT_FOLDER = "snapshots";
+const FOLDER = SNAPSHOT_FOLDER;
 const MAGIC = 0x50414e53;
 const CHUNK_BYTES = 64 * 1024;
 /** The system is asked to write this much at a time, so that one sync at the end does not hold up the log's. */
@@ -130,7 +131,7 @@ export function* openSnapshots(disk: Disk, owner: Owner): Task<FoundSnapshots> {
 /** Reads a file as a whole and notes the checksums of its chunks. Errors of the disk are thrown; they are no damage. */
 function* verifyFile(
   disk: Disk,
-  owner: Owner,
+  owner: Owner | null,
   stored: Stored,
 ): Task<{ readonly ok: true; readonly metadata: SnapshotMetadata } | { readonly ok: false; readonly reason: string }> {
   const body = new BodyReader();
@@ -163,11 +164,66 @@ function* verifyFile(
   return { ok: true, metadata };
 }
 
+/** What is in a file of this name, for tools that only look; null for a name that no snapshot has. */
+export function* verifySnapshot(disk: Disk, name: string): Task<LookedAt | null> {
+  const position = positionIn(name);
+  if (position === null) return null;
+  const path = `${FOLDER}/${name}`;
+  const { bytes, beginning } = yield* readOwnerBlock(disk, path);
+  const owner = decoding(() => decodeOwner(beginning));
+  const verified = yield* verifyFile(disk, null, { position, path, table: null });
+  return {
+    position,
+    bytes,
+    owner: owner.ok ? owner.value : null,
+    metadata: verified.ok ? verified.metadata : null,
+    reason: verified.ok ? null : verified.reason,
+  };
+}
+
+export interface LookedAt {
+  readonly position: LogPosition;
+  /** Of the file. */
+  readonly bytes: number;
+  readonly owner: Owner | null;
+  /** Null: it is not whole, and `reason` says why. */
+  readonly metadata: SnapshotMetadata | null;
+  readonly reason: string | null;
+}
+
+function* readOwnerBlock(disk: Disk, path: string): Task<{ readonly bytes: number; readonly beginning: Uint8Array }> {
+  const file = yield* call<DiskFile>((done) => disk.open(path, "read", done));
+  try {
+    const bytes = yield* call<number>((done) => file.size(done));
+    return { bytes, beginning: yield* readExactly(file, 0, Math.min(bytes, BLOCK_BYTES)) };
+  } finally {
+    yield* perform((done) => file.close(done));
+  }
+}
+
+/** Gives the body of a snapshot, chunk by chunk, verified as a whole before by whoever asks. */
+export function* eachChunk(disk: Disk, path: string, each: (chunk: Uint8Array) => Task<void>): Task<void> {
+  let wrong: string | null = null;
+  yield* readFile(
+    disk,
+    path,
+    null,
+    function* (chunk) {
+      yield* each(chunk);
+      return true;
+    },
+    (reason) => {
+      wrong = reason;
+    },
+  );
+  if (wrong !== null) throw new Error(`${path} ${String(wrong)}`);
+}
+
 /** Gives the body in chunks until it ends or `each` says no. A foreign file is an error, a bad beginning is told to `bad`. */
 function* readFile(
   disk: Disk,
   path: string,
-  owner: Owner,
+  owner: Owner | null,
   each: (chunk: Uint8Array) => Task<boolean>,
   bad: (reason: string) => void,
 ): Task<void> {
@@ -177,7 +233,7 @@ function* readFile(
     const beginning = yield* readExactly(file, 0, Math.min(size, BLOCK_BYTES));
     const is = decoding(() => decodeOwner(beginning));
     if (!is.ok) return bad(is.reason);
-    const foreign = foreignOwner(owner, is.value);
+    const foreign = owner === null ? null : foreignOwner(owner, is.value);
     if (foreign !== null) throw new Error(`${path} ${foreign}. Nothing was changed; check which directory belongs to which node`);
     for (let at = BLOCK_BYTES; at < size; at += CHUNK_BYTES)
       if (!(yield* each(yield* readExactly(file, at, Math.min(CHUNK_BYTES, size - at))))) return;
@@ -353,6 +409,16 @@ export class SnapshotStore implements SnapshotFiles {
         this.#use(stored.path, -1);
       },
     );
+  }
+
+  hold(position: LogPosition): () => void {
+    const path = pathOf(position);
+    let held = true;
+    this.#use(path, 1);
+    return () => {
+      if (held) this.#use(path, -1);
+      held = false;
+    };
   }
 
   #use(path: string, by: 1 | -1): void {

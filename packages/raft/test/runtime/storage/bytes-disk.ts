@@ -122,6 +122,11 @@ export class BytesDisk implements Disk {
   }
 }
 
+/** Damages one byte. */
+export function flip(bytes: Uint8Array, at: number, mask = 1): void {
+  bytes[at] = (bytes[at] ?? 0) ^ mask;
+}
+
 /** The methods of a disk that is a class, to be spread and replaced. */
 export function methodsOf(disk: Disk): Disk {
   return {

@@ -1,0 +1,105 @@
+/** A majority is lost for good: on real disks and sockets one member goes on, others join it, and the old ones stay outside. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  inspectDirectory,
+  type NodeEvent,
+  openRaftNode,
+  type RaftNode,
+  recoverDirectory,
+  type StateMachine,
+} from "../../src/index.js";
+import { freePorts, until } from "../proof/processes.js";
+
+/** Keeps every command, in order. */
+class Lines implements StateMachine {
+  all: string[] = [];
+  apply(entries: Parameters<StateMachine["apply"]>[0]): Uint8Array[] {
+    for (const { data } of entries) this.all.push(Buffer.from(data).toString());
+    return entries.map(() => new Uint8Array(0));
+  }
+  snapshot(): Uint8Array[] {
+    return [Buffer.from(JSON.stringify(this.all))];
+  }
+  restore(piece: Uint8Array, last: boolean): void {
+    if (last) this.all = JSON.parse(Buffer.from(piece).toString()) as string[];
+  }
+}
+
+let folder: string;
+let ports: readonly number[];
+const open = new Map<string, RaftNode<Lines>>();
+const NAMES = ["a", "b", "c", "d", "e"];
+const addressOf = (name: string): string => `127.0.0.1:${ports[NAMES.indexOf(name)]}`;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "quorate-recover-"));
+  ports = await freePorts(NAMES.length);
+});
+
+afterEach(async () => {
+  await Promise.all([...open.values()].map((node) => node.close()));
+  open.clear();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(name: string, founders: readonly string[], directory: string, clusterToken = ""): Promise<RaftNode<Lines>> {
+  const node = await openRaftNode<Lines>({
+    id: name,
+    cluster: founders.map((founder) => ({ name: founder, address: addressOf(founder) })),
+    clusterToken,
+    address: addressOf(name),
+    directory: join(folder, directory),
+    stateMachine: () => new Lines(),
+    snapshotLogEntries: 20,
+    trailingEntries: 5,
+  });
+  open.set(directory, node);
+  return node;
+}
+
+test("two of three are destroyed, the third is recovered, two join it, and an old member that comes back is refused", async () => {
+  const founders = ["a", "b", "c"];
+  for (const name of founders) await start(name, founders, name);
+  const lines = Array.from({ length: 50 }, (_, place) => `line ${place}`);
+  for (const line of lines) await open.get("a")?.propose(Buffer.from(line));
+  for (const node of open.values()) await node.close();
+  open.clear();
+  await rm(join(folder, "b"), { recursive: true });
+
+  const request = { name: "c", address: addressOf("c"), token: "new", dropAfter: null };
+  const { plan, unmarked } = await recoverDirectory(join(folder, "c"), join(folder, "c-new"), request);
+  expect([plan.leftBehind, plan.dropped, unmarked]).toEqual([["a", "b"], null, null]);
+  expect((await inspectDirectory(join(folder, "c-new"))).findings).toEqual([]);
+  await expect(start("c", founders, "c")).rejects.toMatchObject({ code: "dataDirectory", outcome: "not-executed" });
+
+  const alone = await start("c", ["c"], "c-new", "new");
+  expect(await alone.read(({ all }) => [...all])).toEqual(lines);
+  await alone.propose(Buffer.from("alone"));
+  const joined = [await start("d", ["c"], "d", "new"), await start("e", ["c"], "e", "new")];
+  await alone.membership.add(["d", "e"].map((name) => ({ name, address: addressOf(name) })));
+  expect(alone.status().voters).toEqual(["c", "d", "e"]);
+  const refusals: string[] = [];
+  const listen = async (events: AsyncIterable<NodeEvent>): Promise<void> => {
+    for await (const event of events) if (event.type === "warning") refusals.push(event.message);
+  };
+  void listen(alone.events());
+  // Of the destroyed ones this one's disk was found again after all. It knows c's address, and dials it.
+  const term = alone.status().currentTerm;
+  const old = await start("a", founders, "a");
+  void listen(old.events());
+  await until(
+    () => refusals.some((message) => /another cluster/.test(message)),
+    () => `it to be refused: ${refusals.join("; ")}`,
+  );
+  for (const node of joined) {
+    await node.propose(Buffer.from(`through ${node.status().id}`));
+    expect(await node.read(({ all }) => [...all].slice(0, 51))).toEqual([...lines, "alone"]);
+  }
+  expect(alone.status()).toMatchObject({ currentTerm: term, voters: ["c", "d", "e"], state: "running" });
+  await expect(old.propose(Buffer.from("x"), { timeoutMs: 300 })).rejects.toMatchObject({
+    code: expect.stringMatching(/notLeader|timeout/),
+  });
+}, 60_000);
