@@ -85,9 +85,8 @@ export const FLOW: readonly Mutant[] = [
     title: "each batch begins with the same caller",
     rule: "G5, limits",
     file: "runtime/lanes.ts",
-    find: `          this.#servedUpTo(caller);
-`,
-    replace: "",
+    find: "this.#servedUpTo(caller);",
+    replace: "this.#servedUpTo(taken[0]?.caller ?? caller);",
     difficulty: "medium",
     kind: "liveness",
     fromRuleAlone: false,
