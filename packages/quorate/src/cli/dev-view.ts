@@ -106,7 +106,11 @@ export function leaderOf(nodes: readonly NodeView[]): { readonly name: string; r
 
 function isUp(node: NodeView): boolean {
   return (
-    node.life.phase === "running" && node.report !== null && node.report.state !== "failed" && node.silentMs < SILENT_AFTER_MS
+    node.life.phase === "running" &&
+    node.report !== null &&
+    node.report.state !== "failed" &&
+    node.report.state !== "removed" &&
+    node.silentMs < SILENT_AFTER_MS
   );
 }
 
@@ -123,9 +127,11 @@ export function stateWords(node: NodeView): string {
       return life.phase;
     case "running":
       if (report === null) return "starting";
+      if (report.state === "removed") return `removed: ${report.failure ?? "it is no member any more"}`;
       if (report.state === "failed") return `failed: ${report.failure ?? "no reason given"}`;
       if (node.silentMs >= SILENT_AFTER_MS) return "silent: says nothing; frozen or overloaded";
       if (report.state === "founding") return `founding: ${report.connectedPeers} of ${report.peers} peers connected`;
+      if (report.state === "joining") return "joining: waits until a leader takes it in";
       if (report.leader === null && report.role !== "leader") return "running, knows no leader";
       return report.state;
   }

@@ -39,6 +39,11 @@ Examples:
 Any etcd v3 client works with a node: etcdctl --endpoints=127.0.0.1:2379 put k v
 `;
 
+const SERVE_EXITS = `
+Exits with 0 when it was told to stop, 1 when the node failed, 2 when an option makes no sense, and 3 when this node was
+removed from its cluster: do not start it again, its directory can be deleted.
+`;
+
 /** Runs the command line `words`, without the program's name; returns the exit code. Never throws what a user can cause. */
 export async function run(words: readonly string[], actions: Actions, output: Output): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
@@ -83,7 +88,7 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
   program
     .command("serve")
     .description("Run one node of a cluster, until SIGINT or SIGTERM.")
-    .requiredOption("--name <name>", "this node's name, one of those in --cluster")
+    .requiredOption("--name <name>", "this node's name: one of those in --cluster, or with --join another")
     .requiredOption(
       "--cluster <members>",
       "the founding members and where their peers reach them: a=host:port,b=host:port,…; the same on every node",
@@ -91,6 +96,8 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .requiredOption("--data <directory>", "where this node's data lives; made if missing, one process at a time")
     .option("--client-listen <host:port>", "where to listen for clients", "127.0.0.1:2379")
     .option("--peer-listen <host:port>", "where to listen for peers, if it differs from this node's address in --cluster")
+    .option("--join", "this node is no founder: it waits until a leader takes it in (quorate member add)")
+    .option("--peer-address <host:port>", "where peers reach this node, if it is not in --cluster or has moved since")
     .option("--advertise-client <url>", "the URL at which clients reach this node (default: http:// and --client-listen)")
     .option("--cluster-token <text>", "tells clusters of equal names apart; the same on every node")
     .option("--leases", "leaders may answer reads from a lease; decided when the cluster is founded, the same on every node")
@@ -102,6 +109,7 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .option("--trailing-entries <n>", "keep so many entries behind a snapshot for slow peers (default: 10000)")
     .option("--segment-bytes <n>", "size of a file of the log (default: 67108864)")
     .option("--json-status", "print the state as lines of JSON, once a second and at each change; the log goes to standard error")
+    .addHelpText("after", SERVE_EXITS)
     .action(async (words: ServeWords) => ended(await actions.serve(serveSettings(words), words.jsonStatus === true)));
 }
 

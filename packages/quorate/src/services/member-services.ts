@@ -53,6 +53,8 @@ async function status(backend: Backend): Promise<Uint8Array> {
   writer.int64Field(6, node.currentTerm);
   writer.int64Field(7, node.lastApplied);
   if (leader === undefined) writer.bytesField(8, text("etcdserver: no leader"));
+  if (node.state === "joining")
+    writer.bytesField(8, text("joining: this node is no member yet, it waits until a leader takes it in"));
   writer.int64Field(9, store.inUse);
   writer.boolField(10, node.learners.includes(node.id));
   writer.bytesField(11, text(API_VERSION));

@@ -69,6 +69,9 @@ describe("the commands", () => {
       "--data",
       "--client-listen",
       "--peer-listen",
+      "--peer-address",
+      "--join",
+      "removed from its cluster",
       "--advertise-client",
       "--cluster-token",
       "--heartbeat-ms",
@@ -152,6 +155,15 @@ describe("the commands", () => {
     });
   });
 
+  it("serve: a node that joins, and a founder that comes back with an empty disk or from another address", async () => {
+    const joins = await say([...SERVE, "--name", "d", "--join", "--peer-address", "10.0.0.4:2380"]);
+    expect(joins.served[0]?.settings).toMatchObject({ name: "d", join: true, peerAddress: "10.0.0.4:2380" });
+    expect((await say([...SERVE, "--join"])).served[0]?.settings).toMatchObject({ name: "a", join: true });
+    const moved = await say([...SERVE, "--peer-address", "10.0.0.4:2380"]);
+    expect(moved.served[0]?.settings).toMatchObject({ name: "a", peerAddress: "10.0.0.4:2380" });
+    expect(moved.served[0]?.settings).not.toHaveProperty("join");
+  });
+
   it("dev: three nodes on the ports of etcd's own example", async () => {
     const { planned } = await say(["dev", "--data", "/tmp/x"]);
     expect(planned[0]?.nodes).toEqual([
@@ -189,7 +201,19 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
     [[...SERVE, "--cluster"], "option '--cluster <members>' argument missing; see quorate --help"],
     [
       [...SERVE, "--name", "d"],
-      '--name is "d", which is not in --cluster (a, b, c): give one of these, or add this node to --cluster',
+      '--name is "d", which is not in --cluster (a, b, c): give one of these; or, for a node that joins the running cluster, --join and --peer-address host:port',
+    ],
+    [
+      [...SERVE, "--name", "d", "--join"],
+      '--join is given, and --name "d" is not in --cluster (a, b, c): say with --peer-address host:port where its peers reach this node',
+    ],
+    [
+      [...SERVE, "--name", "d", "--peer-address", "127.0.0.1:4"],
+      '--name is "d", which is not in --cluster (a, b, c): give one of these; or, for a node that joins the running cluster, --join and --peer-address host:port',
+    ],
+    [
+      [...SERVE, "--peer-address", "d"],
+      '--peer-address is "d": write it as host:port, with a port from 1 to 65535, like 127.0.0.1:2379',
     ],
     [
       [...SERVE, "--cluster", "a=127.0.0.1"],
