@@ -10,6 +10,7 @@ import { GrpcServer } from "./grpc/server.js";
 import { GrpcCode, GrpcError } from "./grpc/status.js";
 import { plainHttp } from "./http/plain.js";
 import { kvRoutes } from "./kv.js";
+import { memberChangeRoutes } from "./member-changes.js";
 import { memberRoutes } from "./member-services.js";
 
 export interface ServerOptions {
@@ -61,7 +62,7 @@ export async function openServer(options: ServerOptions): Promise<QuorateServer>
     return backend;
   };
   const grpc = new GrpcServer({
-    routes: new Map([...kvRoutes(backendNow), ...memberRoutes(backendNow)]),
+    routes: new Map([...kvRoutes(backendNow), ...memberRoutes(backendNow), ...memberChangeRoutes(backendNow)]),
     stopError: new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: server stopped"),
   });
   const port = new ClientPort({ grpc, http: plainHttp(backendNow) });
