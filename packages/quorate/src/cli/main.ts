@@ -3,6 +3,7 @@
 import { openServer } from "../services/index.js";
 import { checkCommand } from "./check/check.js";
 import { dev } from "./dev.js";
+import { memberCommand } from "./member/member.js";
 import { type Actions, run } from "./program.js";
 import { serve } from "./serve.js";
 import { simulateCommand } from "./simulate/simulate.js";
@@ -60,6 +61,12 @@ const actions: Actions = {
   },
   dev: (plan) => dev(plan, { print: printLine, stopRequested: stopSignal() }),
   status: (endpoints, timeoutMs) => status(endpoints, timeoutMs, printLine),
+  member: (settings) =>
+    memberCommand(settings, {
+      print: printLine,
+      redraw: process.stdout.isTTY ? redrawLine : null,
+      nowMs: () => performance.now(),
+    }),
   simulate: (settings) =>
     simulateCommand(settings, {
       print: printLine,

@@ -6,7 +6,7 @@ import { type KvMachine, WireWriter } from "../store/index.js";
 import { type Backend, nodeError, timeoutOf } from "./backend.js";
 import type { CallContext, Method } from "./grpc/router.js";
 import { GrpcCode, GrpcError } from "./grpc/status.js";
-import { type ClientUrls, decodeLinearizable, membersAnswer, readFields, writeHeader } from "./member-messages.js";
+import { type ClientUrls, decodeLinearizable, membersAnswer, readFields, writeHeader } from "./members/messages.js";
 
 /** The version of etcd whose API this is; clients switch features on by it, so it is plain numbers. */
 export const API_VERSION = "3.6.0";

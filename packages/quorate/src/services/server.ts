@@ -10,8 +10,8 @@ import { GrpcServer } from "./grpc/server.js";
 import { GrpcCode, GrpcError } from "./grpc/status.js";
 import { plainHttp } from "./http/plain.js";
 import { kvRoutes } from "./kv.js";
-import { memberChangeRoutes } from "./member-changes.js";
 import { memberRoutes } from "./member-services.js";
+import { memberChangeRoutes } from "./members/etcd-changes.js";
 
 export interface ServerOptions {
   /** This node's name: one of the founders', or that of a node that joins. */

@@ -47,7 +47,11 @@ async function say(words: readonly string[], standardInput = "", clock: () => nu
       error += text;
     },
   };
-  const code = await run(["check", ...words], { serve: never, dev: never, status: never, simulate: never, check }, output);
+  const code = await run(
+    ["check", ...words],
+    { serve: never, dev: never, status: never, member: never, simulate: never, check },
+    output,
+  );
   return { code, out, error };
 }
 

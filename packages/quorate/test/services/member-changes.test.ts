@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePorts, until } from "../../../raft/test/proof/processes.js";
 import { GrpcCode, openServer, type QuorateServer } from "../../src/services/index.js";
-import { idOfAddress } from "../../src/services/member-ids.js";
+import { idOfAddress } from "../../src/services/members/ids.js";
 import { WireReader, WireWriter } from "../../src/store/index.js";
 import { type Answer, call, frame, openSingle, type Single } from "./single.js";
 

@@ -227,7 +227,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   /** Whom this node keeps connections to: the members, and guests. */
   #peers(): readonly PeerAddress[] {
     const members = this.running?.raft.reachable ?? this.options.cluster;
-    return [...members.map(({ name, address }) => ({ name, address })), ...this.#guests.besides(members)];
+    // Until the leader has heard its name, this node stands among the members under its address.
+    const others = members.filter(({ name, address }) => name === this.options.id || address !== this.options.address);
+    return [...others.map(({ name, address }) => ({ name, address })), ...this.#guests.besides(members)];
   }
 
   /** The transport listens: the node is open, although it may still wait for its founders. */

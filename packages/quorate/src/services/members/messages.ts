@@ -4,10 +4,10 @@
  * Source: etcd's rpc.proto, for the field numbers.
  */
 import type { MemberStatus, NodeStatus } from "@quorate/raft";
-import { LENGTH_DELIMITED, ProtobufError, VARINT, WireReader, WireWriter } from "../store/index.js";
-import type { Backend } from "./backend.js";
-import { GrpcCode, GrpcError } from "./grpc/status.js";
-import { idOf, isUnheard } from "./member-ids.js";
+import { LENGTH_DELIMITED, ProtobufError, VARINT, WireReader, WireWriter } from "../../store/index.js";
+import type { Backend } from "../backend.js";
+import { GrpcCode, GrpcError } from "../grpc/status.js";
+import { idOf, isUnheard } from "./ids.js";
 
 const utf8 = (value: string): Uint8Array => Buffer.from(value, "utf8");
 const tagOf = (field: number, wireType: number): number => field * 8 + wireType;

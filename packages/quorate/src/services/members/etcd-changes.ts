@@ -7,11 +7,12 @@
  * Source: etcd's server/etcdserver/server.go and api/v3rpc for what is refused, and in which words.
  */
 import { type MemberStatus, type NodeStatus, RaftError } from "@quorate/raft";
-import { type Backend, nodeError, timeoutOf } from "./backend.js";
-import type { CallContext, Method } from "./grpc/router.js";
-import { GrpcCode, GrpcError } from "./grpc/status.js";
-import { idOf, isUnheard } from "./member-ids.js";
-import { type ClientUrls, decodeAdd, decodeChange, isLearnerForGood, membersAnswer } from "./member-messages.js";
+import { type Backend, nodeError, timeoutOf } from "../backend.js";
+import type { CallContext, Method } from "../grpc/router.js";
+import { GrpcCode, GrpcError } from "../grpc/status.js";
+import { idOf, isUnheard } from "./ids.js";
+import { type ClientUrls, decodeAdd, decodeChange, isLearnerForGood, membersAnswer } from "./messages.js";
+import { shortageAfter } from "./safety.js";
 
 /** The part of a promotion's time in which the learner must come in; the rest is for taking it back. */
 const PROMOTION_SHARE = 0.6;
@@ -185,17 +186,9 @@ function addressOf(peerUrls: readonly string[]): string {
   return address;
 }
 
-/**
- * Whether those that stay can go on deciding, as far as this node is connected to them. One that is down may always leave: no
- * decision needs it.
- */
 function mayRemove(node: NodeStatus, name: string): void {
-  const { voters, peers, id } = node;
-  const isUp = (each: string): boolean => each === id || peers.some((peer) => peer.name === each && peer.connected);
-  if (!voters.includes(name) || !isUp(name)) return;
-  const staying = voters.filter((voter) => voter !== name);
-  if (staying.length === 0) throw notEnoughStarted();
-  if (staying.filter(isUp).length < Math.floor(staying.length / 2) + 1) throw unhealthy();
+  const shortage = shortageAfter(node, [name]);
+  if (shortage !== null) throw shortage.staying.length === 0 ? notEnoughStarted() : unhealthy();
 }
 
 /** In etcd's words where it has some for it. */
