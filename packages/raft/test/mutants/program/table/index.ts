@@ -4,6 +4,7 @@ import { ELECTION } from "./election.js";
 import { FILES } from "./files.js";
 import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
+import { MEMBERS } from "./members.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG,
   ...FILES,
   ...NODE,
+  ...MEMBERS,
 ];
