@@ -41,6 +41,8 @@ export interface ViewState {
   readonly recent: readonly RecentLine[];
 }
 
+/** How `quorate serve` ends when its node is no member any more. */
+const REMOVED = "exit 3";
 /** A node that runs reports once a second; after this long without a word something is wrong. */
 export const SILENT_AFTER_MS = 3000;
 export const COMMANDS_LINE =
@@ -119,6 +121,7 @@ export function stateWords(node: NodeView): string {
   const { life, report, name } = node;
   switch (life.phase) {
     case "dead":
+      if (life.how === REMOVED) return `gone: ${life.reason ?? "it is no member any more"}`;
       return `dead (${life.how})${life.reason === null ? "" : `: ${life.reason}`}; type "restart ${name}" to start it again`;
     case "paused":
       return `paused (SIGSTOP); type "cont ${name}" to continue it`;

@@ -101,9 +101,9 @@ export const MEMBERS: readonly Mutant[] = [
     rule: "1.30, dissertation 4.2.2",
     file: "core/membership.ts",
     find: `  replicate(state);
-  becomeFollower(state, state.currentTerm, null, "it is no voter any more");`,
+  // Whoever has all of the log`,
     replace: `  if (state.commitIndex < 0) replicate(state);
-  becomeFollower(state, state.currentTerm, null, "it is no voter any more");`,
+  // Whoever has all of the log`,
     difficulty: "medium",
     kind: "liveness",
     fromRuleAlone: true,
