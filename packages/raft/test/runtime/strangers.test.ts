@@ -38,7 +38,7 @@ const dialled = (as: string, found: PeerHello): void => {
   bench.clock.run();
 };
 const log = (lastIndex: number): Uint8Array =>
-  encodePeerLog(0, { lastIndex, lastTerm: lastIndex > 0 ? 1 : 0, recovering: false });
+  encodePeerLog(0, { lastIndex, lastTerm: lastIndex > 0 ? 1 : 0, recovering: false, priority: 0 });
 const members = (): readonly string[] => bench.host.running?.raft.configuration.members.map(({ id }) => id) ?? [];
 
 describe("a member that was added by its address alone", () => {
