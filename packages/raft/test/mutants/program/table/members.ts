@@ -100,10 +100,10 @@ export const MEMBERS: readonly Mutant[] = [
     title: "a leader that leaves does not tell the others that its leaving is committed",
     rule: "1.30, dissertation 4.2.2",
     file: "core/membership.ts",
-    find: `  replicate(state);
-  // Whoever has all of the log`,
-    replace: `  if (state.commitIndex < 0) replicate(state);
-  // Whoever has all of the log`,
+    find: `    replicate(state);
+    transferLeadership(state, null);`,
+    replace: `    if (state.commitIndex < 0) replicate(state);
+    transferLeadership(state, null);`,
     difficulty: "medium",
     kind: "liveness",
     fromRuleAlone: true,
@@ -341,6 +341,17 @@ export const MEMBERS: readonly Mutant[] = [
     file: "runtime/host.ts",
     find: "if (raft !== undefined && configurationIndex >= raft.configurationIndex && raft.wasMember)",
     replace: "if (raft !== undefined && configurationIndex >= 0 && raft.wasMember)",
+    difficulty: "medium",
+    kind: "liveness",
+    fromRuleAlone: true,
+  },
+  {
+    id: "MB31",
+    title: "a leader that leaves steps down although nobody has all of its log yet",
+    rule: "1.30, H2",
+    file: "core/membership.ts",
+    find: "if (leadership.transfer !== null && !leadership.transfer.told) return;",
+    replace: "if (leadership.transfer !== null && state.commitIndex < 0) return;",
     difficulty: "medium",
     kind: "liveness",
     fromRuleAlone: true,
