@@ -116,6 +116,7 @@ class PlayedTransport implements Transport {
   /** Who was told that it is no member. */
   readonly told: { readonly peer: string; readonly configurationIndex: number }[] = [];
   peers: readonly PeerAddress[] = [];
+  closed = false;
 
   start(handler: TransportHandler): void {
     this.handler = handler;
@@ -137,6 +138,7 @@ class PlayedTransport implements Transport {
     return activity;
   }
   close(callback: () => void): void {
+    this.closed = true;
     callback();
   }
 }

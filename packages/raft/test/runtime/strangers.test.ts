@@ -95,6 +95,12 @@ test("a member believes that it was removed only of a configuration as new as it
   const { configurationIndex = 0 } = bench.host.running?.raft ?? {};
   hears(hello("e", 5n), encodeNotAMember(0, configurationIndex - 1));
   expect(bench.host.state).toBe("running");
+  bench.clock.advance(1000);
+  expect(bench.host.state).toBe("running");
   hears(hello("e", 5n), encodeNotAMember(0, configurationIndex));
-  expect(bench.host.state).toBe("removed");
+  // What it said last must be read by the others before the connections end.
+  bench.clock.advance(2 * bench.options.heartbeatIntervalMs);
+  expect([bench.host.state, bench.transport.closed]).toEqual(["running", false]);
+  bench.clock.advance(2 * bench.options.heartbeatIntervalMs);
+  expect([bench.host.state, bench.transport.closed]).toEqual(["removed", true]);
 });

@@ -356,4 +356,15 @@ export const MEMBERS: readonly Mutant[] = [
     kind: "liveness",
     fromRuleAlone: true,
   },
+  {
+    id: "MB32",
+    title: "a node that was removed closes its connections at once, with its last words unread",
+    rule: "1.30, H2",
+    file: "runtime/host.ts",
+    find: "this.clock.now() + LAST_WORDS_HEARTBEATS * heartbeatIntervalMs * 1000",
+    replace: "this.clock.now() + LAST_WORDS_HEARTBEATS * heartbeatIntervalMs * 0",
+    difficulty: "medium",
+    kind: "liveness",
+    fromRuleAlone: true,
+  },
 ];
