@@ -44,7 +44,6 @@ const members = (): readonly string[] => bench.host.running?.raft.configuration.
 describe("a member that was added by its address alone", () => {
   beforeEach(() => {
     change({ kind: "members", addLearners: [{ address: "d:1" }] });
-    expect(members().filter(isPlaceholder)).toHaveLength(1);
   });
 
   test("is whoever answers there with an empty directory", () => {
