@@ -1,5 +1,5 @@
 // The longer runs of tests that also run short: `node scripts/long.mjs power --seeds 1000`,
-// `node scripts/long.mjs crash --seeds 5`, `node scripts/long.mjs kill --kills 200`.
+// `node scripts/long.mjs crash --seeds 5`, `node scripts/long.mjs kill --kills 200`, `node scripts/long.mjs members --rounds 3`.
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 
@@ -14,6 +14,11 @@ const RUNS = {
     files: ["packages/raft/test/sim/crash-points"],
     options: { seeds: "CRASH_SEEDS", "first-seed": "CRASH_FIRST_SEED" },
     defaults: { CRASH_SEEDS: "1" },
+  },
+  members: {
+    files: ["packages/quorate/test/proof/replace.test.ts"],
+    options: { rounds: "ROUNDS" },
+    defaults: { ROUNDS: "1", GAP: "1" },
   },
   kill: { files: ["packages/quorate/test/proof/kill.test.ts"], options: { kills: "KILLS" }, defaults: { KILLS: "200" } },
 };

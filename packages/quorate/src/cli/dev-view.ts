@@ -41,6 +41,8 @@ export interface ViewState {
   readonly recent: readonly RecentLine[];
 }
 
+/** How `quorate serve` ends when its node is no member any more. */
+const REMOVED = "exit 3";
 /** A node that runs reports once a second; after this long without a word something is wrong. */
 export const SILENT_AFTER_MS = 3000;
 export const COMMANDS_LINE =
@@ -106,7 +108,11 @@ export function leaderOf(nodes: readonly NodeView[]): { readonly name: string; r
 
 function isUp(node: NodeView): boolean {
   return (
-    node.life.phase === "running" && node.report !== null && node.report.state !== "failed" && node.silentMs < SILENT_AFTER_MS
+    node.life.phase === "running" &&
+    node.report !== null &&
+    node.report.state !== "failed" &&
+    node.report.state !== "removed" &&
+    node.silentMs < SILENT_AFTER_MS
   );
 }
 
@@ -115,6 +121,7 @@ export function stateWords(node: NodeView): string {
   const { life, report, name } = node;
   switch (life.phase) {
     case "dead":
+      if (life.how === REMOVED) return `gone: ${life.reason ?? "it is no member any more"}`;
       return `dead (${life.how})${life.reason === null ? "" : `: ${life.reason}`}; type "restart ${name}" to start it again`;
     case "paused":
       return `paused (SIGSTOP); type "cont ${name}" to continue it`;
@@ -123,9 +130,11 @@ export function stateWords(node: NodeView): string {
       return life.phase;
     case "running":
       if (report === null) return "starting";
+      if (report.state === "removed") return `removed: ${report.failure ?? "it is no member any more"}`;
       if (report.state === "failed") return `failed: ${report.failure ?? "no reason given"}`;
       if (node.silentMs >= SILENT_AFTER_MS) return "silent: says nothing; frozen or overloaded";
       if (report.state === "founding") return `founding: ${report.connectedPeers} of ${report.peers} peers connected`;
+      if (report.state === "joining") return "joining: waits until a leader takes it in";
       if (report.leader === null && report.role !== "leader") return "running, knows no leader";
       return report.state;
   }

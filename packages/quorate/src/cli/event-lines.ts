@@ -56,6 +56,8 @@ export function describeEvent(event: NodeEvent): EventLine | null {
       return warning(event.message);
     case "invariantViolated":
       return { level: "error", text: `an invariant is broken: ${event.invariant}: ${event.detail}` };
+    case "removed":
+      return { level: "error", text: `removed: ${event.reason}` };
     case "failed":
       return { level: "error", text: `failed: ${event.reason}` };
     default:

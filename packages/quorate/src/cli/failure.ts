@@ -1,9 +1,9 @@
 /**
  * How the command fails: with one sentence that names what was given and what to do, and an exit code. 1: it could not do
- * what was asked. 2: what was asked makes no sense; nothing was touched.
+ * what was asked. 2: what was asked makes no sense; nothing was touched. 3: of `serve` alone: the node is no member any more.
  */
 
-export type ExitCode = 0 | 1 | 2;
+export type ExitCode = 0 | 1 | 2 | 3;
 
 /** The sentence is for a reader at a terminal: no code, no stack. `quorate: ` is put before it when it is printed. */
 export class CommandFailure extends Error {
@@ -31,6 +31,7 @@ const OPTION_OF_FIELD: Readonly<Record<string, string>> = {
   segmentBytes: "--segment-bytes",
   clusterToken: "--cluster-token",
   listenPeer: "--peer-listen",
+  peerAddress: "--peer-address",
   listenAddress: "--peer-listen",
   listenClient: "--client-listen",
   advertiseClient: "--advertise-client",
@@ -41,9 +42,10 @@ const FIELD = new RegExp(`\\b(${Object.keys(OPTION_OF_FIELD).join("|")})\\b`, "g
 /** The sentence of an error that came from below, in the words of the command line. */
 export function inOptionWords(message: string): string {
   const named = message.replaceAll(FIELD, (field) => OPTION_OF_FIELD[field] ?? field);
-  // These three are ordinary words too; only at its beginning does a sentence mean the field.
+  // These are ordinary words too; only at its beginning does a sentence mean the field.
   return named
     .replace(/^id is\b/, "--name is")
+    .replace(/^address is\b/, "--peer-address is")
     .replace(/^cluster(?=:| lists\b)/, "--cluster")
     .replace(/^directory is\b/, "--data is");
 }

@@ -174,7 +174,8 @@ const BREAKS: Readonly<Record<string, string>> = {
   ERR_HTTP2_STREAM_CANCEL: CLOSED,
 };
 
-function describeBreak(error: Error): string {
+/** Why a connection brought nothing, in a reader's words. */
+export function describeBreak(error: Error): string {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return BREAKS[code] ?? error.message;
 }

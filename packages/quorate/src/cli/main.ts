@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { openServer } from "../services/index.js";
 import { checkCommand } from "./check/check.js";
 import { dev } from "./dev.js";
+import { memberCommand } from "./member/member.js";
 import { offlineCommand } from "./offline/run.js";
 import { type Actions, run } from "./program.js";
 import { serve } from "./serve.js";
@@ -62,6 +63,12 @@ const actions: Actions = {
   },
   dev: (plan) => dev(plan, { print: printLine, stopRequested: stopSignal() }),
   status: (endpoints, timeoutMs) => status(endpoints, timeoutMs, printLine),
+  member: (settings) =>
+    memberCommand(settings, {
+      print: printLine,
+      redraw: process.stdout.isTTY ? redrawLine : null,
+      nowMs: () => performance.now(),
+    }),
   simulate: (settings) =>
     simulateCommand(settings, {
       print: printLine,

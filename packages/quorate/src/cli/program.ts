@@ -10,6 +10,16 @@ import { Command, CommanderError } from "commander";
 import { type CheckSettings, type CheckWords, checkSettings } from "./check/settings.js";
 import { type DevPlan, type DevWords, devPlan } from "./dev-plan.js";
 import { describeFailure, type ExitCode } from "./failure.js";
+import {
+  type AddWords,
+  addChange,
+  type MemberSettings,
+  type MemberWords,
+  memberSettings,
+  namesChange,
+  type ReplaceWords,
+  replaceChange,
+} from "./member/settings.js";
 import { addOffline, type OfflineCommand } from "./offline/commands.js";
 import { type ServeSettings, type ServeWords, serveSettings } from "./serve-options.js";
 import { type SimulateSettings, type SimulateWords, simulateSettings } from "./simulate/settings.js";
@@ -19,6 +29,7 @@ export interface Actions {
   readonly serve: (settings: ServeSettings, jsonStatus: boolean) => Promise<ExitCode>;
   readonly dev: (plan: DevPlan) => Promise<ExitCode>;
   readonly status: (endpoints: readonly string[], timeoutMs: number) => Promise<ExitCode>;
+  readonly member: (settings: MemberSettings) => Promise<ExitCode>;
   readonly simulate: (settings: SimulateSettings) => Promise<ExitCode>;
   readonly check: (settings: CheckSettings) => Promise<ExitCode>;
   /** Commands for the directories of stopped nodes. */
@@ -36,10 +47,16 @@ Examples:
   quorate status                       how the node at 127.0.0.1:2379 is
   quorate serve --name a --data ./a --cluster a=10.0.0.1:2380,b=10.0.0.2:2380,c=10.0.0.3:2380 \\
     --client-listen 10.0.0.1:2379      one node of a cluster of three machines
+  quorate member add 10.0.0.4:2380     a fourth member, which is started with quorate serve --join
   quorate check history.edn --model cas-register --html why.html
                                        whether a recorded history is linearizable
 
 Any etcd v3 client works with a node: etcdctl --endpoints=127.0.0.1:2379 put k v
+`;
+
+const SERVE_EXITS = `
+Exits with 0 when it was told to stop, 1 when the node failed, 2 when an option makes no sense, and 3 when this node was
+removed from its cluster: do not start it again, its directory can be deleted.
 `;
 
 /** Runs the command line `words`, without the program's name; returns the exit code. Never throws what a user can cause. */
@@ -77,6 +94,7 @@ function build(actions: Actions, output: Output, ended: (code: ExitCode) => void
   addServe(program, actions, ended);
   addDev(program, actions, ended);
   addStatus(program, actions, ended);
+  addMember(program, actions, ended);
   addSimulate(program, actions, ended);
   addCheck(program, actions, ended);
   addOffline(program, async (command) => ended(await actions.offline(command)));
@@ -87,7 +105,7 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
   program
     .command("serve")
     .description("Run one node of a cluster, until SIGINT or SIGTERM.")
-    .requiredOption("--name <name>", "this node's name, one of those in --cluster")
+    .requiredOption("--name <name>", "this node's name: one of those in --cluster, or with --join another")
     .requiredOption(
       "--cluster <members>",
       "the founding members and where their peers reach them: a=host:port,b=host:port,…; the same on every node",
@@ -95,6 +113,8 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .requiredOption("--data <directory>", "where this node's data lives; made if missing, one process at a time")
     .option("--client-listen <host:port>", "where to listen for clients", "127.0.0.1:2379")
     .option("--peer-listen <host:port>", "where to listen for peers, if it differs from this node's address in --cluster")
+    .option("--join", "this node is no founder: it waits until a leader takes it in (quorate member add)")
+    .option("--peer-address <host:port>", "where peers reach this node, if it is not in --cluster or has moved since")
     .option("--advertise-client <url>", "the URL at which clients reach this node (default: http:// and --client-listen)")
     .option("--cluster-token <text>", "tells clusters of equal names apart; the same on every node")
     .option("--leases", "leaders may answer reads from a lease; decided when the cluster is founded, the same on every node")
@@ -106,6 +126,7 @@ function addServe(program: Command, actions: Actions, ended: (code: ExitCode) =>
     .option("--trailing-entries <n>", "keep so many entries behind a snapshot for slow peers (default: 10000)")
     .option("--segment-bytes <n>", "size of a file of the log (default: 67108864)")
     .option("--json-status", "print the state as lines of JSON, once a second and at each change; the log goes to standard error")
+    .addHelpText("after", SERVE_EXITS)
     .action(async (words: ServeWords) => ended(await actions.serve(serveSettings(words), words.jsonStatus === true)));
 }
 
@@ -134,6 +155,51 @@ function addStatus(program: Command, actions: Actions, ended: (code: ExitCode) =
         ),
       ),
     );
+}
+
+const MEMBER_HELP = `
+A new member is added by the address at which its peers will reach it, before it is started or after:
+  quorate member add 10.0.0.4:2380
+  quorate serve --name d --join --peer-address 10.0.0.4:2380 --cluster (as on the others) --data ./d
+It first receives the log, and votes once it has caught up. A removed member ends by itself; its directory can be deleted.
+`;
+
+function addMember(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {
+  const member = program
+    .command("member")
+    .description("Show the members of a running cluster, and change them.")
+    .helpCommand(false)
+    .addHelpText("after", MEMBER_HELP);
+  const sub = (words: string, description: string): Command =>
+    member
+      .command(words)
+      .description(description)
+      .option("--endpoints <list>", "where clients reach nodes of the cluster: host:port,host:port,…", "127.0.0.1:2379")
+      .option("--timeout-ms <n>", `how long to try (default: ${words === "list" ? 3000 : 60_000})`);
+  const act = async (words: MemberWords, change: Parameters<typeof memberSettings>[1]): Promise<void> =>
+    ended(await actions.member(memberSettings(words, change)));
+  sub("list", "Show the members, and how far their logs are.").action((words: MemberWords) => act(words, null));
+  sub("add <host:port>", "Add a voter, at the address where its peers reach it; stays until it has caught up and votes.")
+    .option("--name <name>", "only a node of this name (default: whichever is there)")
+    .option("--learner", "it receives the log and does not vote")
+    .action((address: string, words: AddWords) => act(words, addChange(address, words)));
+  sub("remove <name...>", "Remove members, in one change.").action((names: string[], words: MemberWords) =>
+    act(words, namesChange("remove", names)),
+  );
+  sub("replace", "Remove members and add others in one change; the old ones leave when the new ones vote.")
+    .requiredOption("--remove <names>", "who leaves: a,b,…")
+    .requiredOption("--add <members>", "who comes: host:port,host:port,… or name=host:port,…")
+    .action((words: ReplaceWords) => act(words, replaceChange(words)));
+  sub("promote <name...>", "Make voters of learners; stays until they have caught up.").action(
+    (names: string[], words: MemberWords) => act(words, namesChange("promote", names)),
+  );
+  sub("demote <name...>", "Make learners of voters.").action((names: string[], words: MemberWords) =>
+    act(words, namesChange("demote", names)),
+  );
+  sub("cancel", "Take back a change that still waits for its new voters; they stay, as learners.").action((words: MemberWords) =>
+    act(words, { kind: "cancel" }),
+  );
+  sub("wait", "Wait until no change is under way.").action((words: MemberWords) => act(words, { kind: "wait" }));
 }
 
 function addSimulate(program: Command, actions: Actions, ended: (code: ExitCode) => void): void {

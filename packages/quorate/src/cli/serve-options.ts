@@ -9,6 +9,8 @@ export interface ServeWords {
   readonly data: string;
   readonly clientListen: string;
   readonly peerListen?: string;
+  readonly peerAddress?: string;
+  readonly join?: true;
   readonly advertiseClient?: string;
   readonly clusterToken?: string;
   readonly leases?: true;
@@ -30,6 +32,10 @@ export interface ServeSettings {
   readonly listenClient: string;
   readonly advertiseClient: string;
   readonly listenPeer?: string;
+  /** Where peers reach this node, if not at its address in `cluster`. */
+  readonly peerAddress?: string;
+  /** It is no founder: a leader must take it in. */
+  readonly join?: boolean;
   readonly clusterToken?: string;
   readonly leases?: true;
   readonly priority?: number;
@@ -45,12 +51,7 @@ const EVERY_ADDRESS = new Set(["0.0.0.0", "[::]", "*"]);
 
 export function serveSettings(words: ServeWords): ServeSettings {
   const cluster = parseCluster("--cluster", words.cluster);
-  if (!cluster.some(({ name }) => name === words.name)) {
-    const names = cluster.map(({ name }) => name).join(", ");
-    throw usage(
-      `--name is ${shown(words.name)}, which is not in --cluster (${names}): give one of these, or add this node to --cluster`,
-    );
-  }
+  checkMembership(words, cluster);
   if (words.data === "") throw usage("--data is empty: name the directory that holds this node's data");
   const listenClient = checkAddress("--client-listen", words.clientListen);
   return {
@@ -60,6 +61,8 @@ export function serveSettings(words: ServeWords): ServeSettings {
     listenClient,
     advertiseClient: advertised(words, listenClient),
     ...(words.peerListen !== undefined && { listenPeer: checkAddress("--peer-listen", words.peerListen) }),
+    ...(words.peerAddress !== undefined && { peerAddress: checkAddress("--peer-address", words.peerAddress) }),
+    ...(words.join === true && { join: true }),
     ...(words.clusterToken !== undefined && { clusterToken: words.clusterToken }),
     ...(words.leases === true && { leases: true }),
     ...number("priority", "--priority", words.priority),
@@ -70,6 +73,20 @@ export function serveSettings(words: ServeWords): ServeSettings {
     ...number("trailingEntries", "--trailing-entries", words.trailingEntries),
     ...number("segmentBytes", "--segment-bytes", words.segmentBytes),
   };
+}
+
+/** A node is a founder, or says that it joins: a name with a slip in it shall not become a member that nobody expects. */
+function checkMembership({ name, join, peerAddress }: ServeWords, cluster: readonly Member[]): void {
+  if (cluster.some((founder) => founder.name === name)) return;
+  const names = cluster.map((founder) => founder.name).join(", ");
+  if (join !== true)
+    throw usage(
+      `--name is ${shown(name)}, which is not in --cluster (${names}): give one of these; or, for a node that joins the running cluster, --join and --peer-address host:port`,
+    );
+  if (peerAddress === undefined)
+    throw usage(
+      `--join is given, and --name ${shown(name)} is not in --cluster (${names}): say with --peer-address host:port where its peers reach this node`,
+    );
 }
 
 /** The URL that clients are told. It follows from the address listened on, unless that is "every address". */

@@ -8,13 +8,13 @@ import { CommandFailure, type ExitCode } from "./failure.js";
 import type { Report, StatusReport } from "./report.js";
 import type { ServeSettings } from "./serve-options.js";
 
-/** What the command needs of a server. */
+/** What the command needs of a server; services/server.ts has it. */
 export interface RunningServer {
   readonly node: {
     status(): NodeStatus;
     events(): AsyncIterableIterator<NodeEvent>;
   };
-  /** Resolves with the reason if the node fails; else never. */
+  /** Resolves with the reason if the node fails or is removed; else never. */
   readonly failed: Promise<string>;
   close(): Promise<void>;
 }
@@ -38,7 +38,17 @@ const REPORT_EVERY_LOOKS = 5;
 const STOP_LIMIT_MS = 10_000;
 
 /** Events after which the state is looked at without waiting. */
-const SHOWS: ReadonlySet<NodeEvent["type"]> = new Set(["roleChanged", "termChanged", "leaderChanged", "founded", "failed"]);
+const SHOWS: ReadonlySet<NodeEvent["type"]> = new Set([
+  "roleChanged",
+  "termChanged",
+  "leaderChanged",
+  "founded",
+  "failed",
+  "removed",
+]);
+
+/** Events after which this node may be another kind of member than before. */
+const MOVES_MEMBERS: ReadonlySet<NodeEvent["type"]> = new Set(["configurationChanged", "snapshotRestored", "founded"]);
 
 export async function serve(
   settings: ServeSettings,
@@ -54,14 +64,23 @@ export async function serve(
     host.report({ type: "event", ...line });
   };
   // What happened before anyone could listen.
-  const { role, currentTerm, warnings } = server.node.status();
+  const { role, currentTerm, warnings, ...opened } = server.node.status();
   print({ level: "info", text: `is ${roleWord(role)}, term ${currentTerm}` });
+  if (opened.state === "joining") print({ level: "info", text: joiningLine(settings) });
   for (const text of warnings) tell({ level: "warning", text });
   const reporter = new Reporter(() => statusReport(settings, server.node.status()), host.report);
   const events = server.node.events();
+  let standing = standingOf(server.node.status());
   const followed = follow(events, (event) => {
     const line = describeEvent(event);
     if (line !== null) tell(line);
+    if (MOVES_MEMBERS.has(event.type)) {
+      const before = standing;
+      standing = standingOf(server.node.status());
+      // That it was founded says it already.
+      const change = event.type === "founded" ? null : standingLine(before, standing);
+      if (change !== null) tell(change);
+    }
     if (SHOWS.has(event.type)) reporter.look();
   });
   const failure = await Promise.race([
@@ -71,6 +90,7 @@ export async function serve(
       return null;
     }),
   ]);
+  const removed = server.node.status().state === "removed";
   reporter.stop();
   await within(
     stopLimitMs,
@@ -80,6 +100,11 @@ export async function serve(
   );
   await events.return?.();
   await followed;
+  if (failure !== null && removed)
+    throw new CommandFailure(
+      `node ${settings.name} was removed from the cluster; its data directory ${settings.directory} can be deleted`,
+      3,
+    );
   if (failure !== null) throw new CommandFailure(`node ${settings.name} failed: ${failure}`);
   print({ level: "info", text: "stopped" });
   return 0;
@@ -99,10 +124,31 @@ async function within(limitMs: number, work: Promise<void>, sentence: () => stri
 }
 
 function greeting(settings: ServeSettings): string {
-  const own = settings.cluster.find(({ name }) => name === settings.name)?.address ?? "";
+  const own = peerAddressOf(settings);
   const others = settings.cluster.filter(({ name }) => name !== settings.name).map(({ name, address }) => `${name}=${address}`);
   const peers = others.length === 0 ? "alone" : `peers ${others.join(", ")}`;
   return `serves clients at ${settings.advertiseClient}, peers at ${settings.listenPeer ?? own} (${peers}), data in ${settings.directory}`;
+}
+
+function peerAddressOf({ name, peerAddress, cluster }: ServeSettings): string {
+  return peerAddress ?? cluster.find((founder) => founder.name === name)?.address ?? "";
+}
+
+function joiningLine(settings: ServeSettings): string {
+  return `joins: waits until a leader takes it in (quorate member add ${peerAddressOf(settings)})`;
+}
+
+type Standing = "stranger" | "learner" | "voter";
+
+function standingOf({ id, state, learners }: NodeStatus): Standing {
+  if (state !== "running") return "stranger";
+  return learners.includes(id) ? "learner" : "voter";
+}
+
+/** Null: nothing that anybody waits for. A leader that left tells of it itself. */
+function standingLine(before: Standing, now: Standing): EventLine | null {
+  if (before === now || now === "stranger") return null;
+  return { level: "info", text: now === "voter" ? "is a voter now" : "is a learner now: it receives the log, and does not vote" };
 }
 
 async function follow(events: AsyncIterableIterator<NodeEvent>, onEvent: (event: NodeEvent) => void): Promise<void> {

@@ -1,4 +1,5 @@
 /** What `quorate status` prints: a table of the endpoints that answered, and a line for each that did not. */
+import { alignColumns } from "./table.js";
 
 export interface EndpointStatus {
   readonly endpoint: string;
@@ -31,15 +32,8 @@ export function isUnreachable(answer: Answer): answer is Unreachable {
 
 export function renderStatus(answers: readonly Answer[]): string[] {
   const reached = answers.filter((answer): answer is EndpointStatus => !isUnreachable(answer));
-  const rows = [HEADINGS, ...reached.map(cellsOf)];
-  const widths = HEADINGS.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? "").length)));
-  const align = (row: readonly string[]): string =>
-    row
-      .map((cell, at) => (RIGHT_ALIGNED.has(HEADINGS[at] ?? "") ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
-      .join("  ")
-      .trimEnd();
   return [
-    ...(reached.length === 0 ? [] : rows.map(align)),
+    ...(reached.length === 0 ? [] : alignColumns(HEADINGS, reached.map(cellsOf), RIGHT_ALIGNED)),
     ...reached.flatMap(({ endpoint, errors }) => errors.map((error) => `${endpoint} says: ${error}`)),
     ...answers.filter(isUnreachable).map(({ endpoint, why }) => `unreachable: ${endpoint}: ${why}`),
   ];

@@ -99,8 +99,9 @@ export function nodeError(error: unknown): unknown {
     case "tooManyMembers":
     case "changeCancelled":
       return new GrpcError(GrpcCode.FAILED_PRECONDITION, `etcdserver: ${error.message}`);
-    case "closed":
     case "removed":
+      return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: the member has been permanently removed from the cluster");
+    case "closed":
     case "failed":
       return new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: server stopped");
     // The server opens no sessions.

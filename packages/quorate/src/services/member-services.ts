@@ -2,11 +2,11 @@
  * What a client asks about the members rather than about the data: etcdserverpb.Maintenance/Status and MoveLeader,
  * Cluster/MemberList, and grpc.health.v1.Health/Check. A member's id is its incarnation, the 64 random bits of its data directory.
  */
-import { type KvMachine, ProtobufError, WireReader, WireWriter } from "../store/index.js";
+import { type KvMachine, WireWriter } from "../store/index.js";
 import { type Backend, nodeError, timeoutOf } from "./backend.js";
 import type { CallContext, Method } from "./grpc/router.js";
 import { GrpcCode, GrpcError } from "./grpc/status.js";
-import { writeHeader } from "./header.js";
+import { type ClientUrls, decodeLinearizable, membersAnswer, readFields, writeHeader } from "./members/messages.js";
 import { snapshotStream } from "./snapshot-stream.js";
 
 /** The version of etcd whose API this is; clients switch features on by it, so it is plain numbers. */
@@ -47,6 +47,8 @@ async function status(backend: Backend): Promise<Uint8Array> {
   writer.int64Field(6, node.currentTerm);
   writer.int64Field(7, node.lastApplied);
   if (leader === undefined) writer.bytesField(8, text("etcdserver: no leader"));
+  if (node.state === "joining")
+    writer.bytesField(8, text("joining: this node is no member yet, it waits until a leader takes it in"));
   writer.int64Field(9, store.inUse);
   writer.boolField(10, node.learners.includes(node.id));
   writer.bytesField(11, text(API_VERSION));
@@ -63,32 +65,17 @@ async function stale<T>(backend: Backend, query: (machine: KvMachine) => T): Pro
 }
 
 async function memberList(backend: Backend, request: Uint8Array, context: CallContext): Promise<Uint8Array> {
-  const urls = (machine: KvMachine): ReadonlyMap<bigint, readonly string[]> =>
-    new Map([...machine.members].map(([id, { clientUrls }]) => [id, clientUrls]));
-  let published: ReadonlyMap<bigint, readonly string[]>;
+  const urls = (machine: KvMachine): ClientUrls => new Map([...machine.members].map(([id, { clientUrls }]) => [id, clientUrls]));
+  let published: ClientUrls;
   try {
     published = await backend.node.read(
       urls,
-      wantsLinearizable(request) ? { timeoutMs: timeoutOf(context) } : { consistency: "stale" },
+      decodeLinearizable(request) ? { timeoutMs: timeoutOf(context) } : { consistency: "stale" },
     );
   } catch (error) {
     throw nodeError(error);
   }
-  const node = backend.status();
-  const writer = new WireWriter(256);
-  // The header of this service carries no revision.
-  writeHeader(writer, backend, 0, node.currentTerm);
-  for (const { name, address, incarnation, voter } of node.members) {
-    const id = BigInt(`0x${incarnation}`);
-    const start = writer.beginMessage(2);
-    writer.int64ExactField(1, id);
-    writer.bytesField(2, text(name));
-    writer.bytesField(3, text(`http://${address}`));
-    for (const url of published.get(id) ?? []) writer.bytesField(4, text(url));
-    writer.boolField(5, !voter);
-    writer.endMessage(start);
-  }
-  return writer.finish();
+  return membersAnswer(backend, backend.status(), published, null);
 }
 
 /** Asked of the leader, as etcd wants it; it answers when the member of that id leads. */
@@ -119,17 +106,6 @@ function targetOf(request: Uint8Array): bigint {
   return target;
 }
 
-/** MemberListRequest.linearizable, field 1. */
-function wantsLinearizable(request: Uint8Array): boolean {
-  let linearizable = false;
-  readFields(request, (tag, reader) => {
-    if (tag !== 8) return false;
-    linearizable = reader.bool();
-    return true;
-  });
-  return linearizable;
-}
-
 /** SERVING while the node runs and knows a leader. Only the server as a whole ("") is known. */
 function health(backendNow: () => Backend, request: Uint8Array): Uint8Array {
   let service = "";
@@ -152,18 +128,5 @@ function isServing(backendNow: () => Backend): boolean {
     return state === "running" && leader !== null;
   } catch {
     return false;
-  }
-}
-
-function readFields(message: Uint8Array, read: (tag: number, reader: WireReader) => boolean): void {
-  try {
-    const reader = new WireReader(message);
-    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (!read(tag, reader)) reader.skip(tag);
-    }
-  } catch (error) {
-    if (error instanceof ProtobufError)
-      throw new GrpcError(GrpcCode.INTERNAL, `grpc: error unmarshalling request: ${error.message}`);
-    throw error;
   }
 }

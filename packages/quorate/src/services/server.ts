@@ -11,16 +11,20 @@ import { GrpcCode, GrpcError } from "./grpc/status.js";
 import { plainHttp } from "./http/plain.js";
 import { kvRoutes } from "./kv.js";
 import { memberRoutes } from "./member-services.js";
+import { memberChangeRoutes } from "./members/etcd-changes.js";
 
 export interface ServerOptions {
-  /** This node's name, one of the founders'. */
+  /** This node's name: one of the founders', or that of a node that joins. */
   readonly name: string;
   /** The founding members and where their peers reach them, the same on every node. */
   readonly cluster: readonly Founder[];
   /** See RaftNodeOptions.clusterToken. */
   readonly clusterToken?: string;
   readonly directory: string;
-  /** host:port for peers, if it differs from the address in `cluster`. */
+  /** See RaftNodeOptions.address and RaftNodeOptions.join. */
+  readonly peerAddress?: string;
+  readonly join?: boolean;
+  /** host:port on which to listen for peers, if it is not where they reach this node. */
   readonly listenPeer?: string;
   /** host:port for clients. */
   readonly listenClient: string;
@@ -42,7 +46,7 @@ export interface QuorateServer {
   readonly node: RaftNode<KvMachine>;
   /** host:port that clients reach. */
   readonly clientAddress: string;
-  /** Resolves with the reason if the node fails; otherwise never. */
+  /** Resolves with the reason if the node fails, or is removed from its cluster; otherwise never. */
   readonly failed: Promise<string>;
   /** Lets calls under way finish for a moment, then closes everything. */
   close(): Promise<void>;
@@ -58,7 +62,7 @@ export async function openServer(options: ServerOptions): Promise<QuorateServer>
     return backend;
   };
   const grpc = new GrpcServer({
-    routes: new Map([...kvRoutes(backendNow), ...memberRoutes(backendNow)]),
+    routes: new Map([...kvRoutes(backendNow), ...memberRoutes(backendNow), ...memberChangeRoutes(backendNow)]),
     stopError: new GrpcError(GrpcCode.UNAVAILABLE, "etcdserver: server stopped"),
   });
   const port = new ClientPort({ grpc, http: plainHttp(backendNow) });
@@ -93,12 +97,13 @@ export async function openServer(options: ServerOptions): Promise<QuorateServer>
 }
 
 function nodeOptions(options: ServerOptions): RaftNodeOptions<KvMachine> {
-  const { name, listenPeer, listenClient: _client, advertiseClient: _advertised, ...shared } = options;
+  const { name, listenPeer, peerAddress, listenClient: _client, advertiseClient: _advertised, ...shared } = options;
   return {
     ...shared,
     id: name,
     stateMachine: () => new KvMachine(),
     ...(listenPeer !== undefined && { listenAddress: listenPeer }),
+    ...(peerAddress !== undefined && { address: peerAddress }),
   };
 }
 
@@ -124,7 +129,7 @@ async function listen(port: ClientPort, address: string): Promise<string> {
   }
 }
 
-/** Keeps the term current, and waits for the failure that one hopes never comes. */
+/** Keeps the term current, and waits for the end: a failure, or the removal of this member. */
 function follow(backend: Backend): Promise<string> {
   const events = backend.node.events();
   return new Promise((resolve) => {
@@ -132,7 +137,7 @@ function follow(backend: Backend): Promise<string> {
       for await (const event of events) {
         if (event.type === "termChanged") backend.term = event.term;
         if (event.type === "dropped") backend.term = backend.status().currentTerm;
-        if (event.type === "failed") resolve(event.reason);
+        if (event.type === "failed" || event.type === "removed") resolve(event.reason);
       }
     };
     loop().catch((error: unknown) => resolve(String(error)));

@@ -22,7 +22,7 @@ export {
 export * from "./faults.js";
 export * from "./kv-codec.js";
 export { KvMachine, type KvMachineOptions, MEMBERS_LIMIT, type RangeResult } from "./machine.js";
-export { ProtobufError, WireReader, WireWriter } from "./protobuf.js";
+export { LENGTH_DELIMITED, ProtobufError, VARINT, WireReader, WireWriter } from "./protobuf.js";
 export * from "./protocol.js";
 export { type CommandResult, decodeResult, encodeFault, encodeResponseWithHeader, type ResponseOrigin } from "./results.js";
 export { PIECE_BYTES, SnapshotError } from "./snapshot.js";

@@ -49,7 +49,7 @@ async function say(words: readonly string[], standardInput = "", clock: () => nu
   };
   const code = await run(
     ["check", ...words],
-    { serve: never, dev: never, status: never, simulate: never, check, offline: never },
+    { serve: never, dev: never, status: never, member: never, simulate: never, check, offline: never },
     output,
   );
   return { code, out, error };

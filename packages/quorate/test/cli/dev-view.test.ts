@@ -93,6 +93,13 @@ describe("the picture on a terminal", () => {
     ["failed", node("b", {}, { state: "failed", failure: "a sync failed" }), "failed: a sync failed"],
     ["failed without a word", node("b", {}, { state: "failed" }), "failed: no reason given"],
     ["silent", node("b", { silentMs: SILENT_AFTER_MS }), "silent: says nothing; frozen or overloaded"],
+    [
+      "removed, and ended",
+      node("b", { life: { phase: "dead", how: "exit 3", reason: "node b was removed from the cluster" } }),
+      "gone: node b was removed from the cluster",
+    ],
+    ["removed", node("b", {}, { state: "removed", failure: "it left" }), "removed: it left"],
+    ["joining", node("b", {}, { state: "joining", leader: null }), "joining: waits until a leader takes it in"],
     ["founding", node("b", {}, { state: "founding", leader: null, connectedPeers: 1 }), "founding: 1 of 2 peers connected"],
     ["without a leader", node("b", {}, { leader: null, role: "preCandidate" }), "running, knows no leader"],
   ])("the state of one that is %s", (_, view, words) => {

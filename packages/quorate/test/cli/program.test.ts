@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { DevPlan } from "../../src/cli/dev-plan.js";
 import { CommandFailure } from "../../src/cli/failure.js";
+import type { MemberSettings } from "../../src/cli/member/settings.js";
 import type { OfflineCommand } from "../../src/cli/offline/commands.js";
 import { run } from "../../src/cli/program.js";
 import type { ServeSettings } from "../../src/cli/serve-options.js";
@@ -14,12 +15,23 @@ interface Said {
   served: { settings: ServeSettings; jsonStatus: boolean }[];
   planned: DevPlan[];
   asked: { endpoints: readonly string[]; timeoutMs: number }[];
+  members: MemberSettings[];
   simulated: SimulateSettings[];
   offline: OfflineCommand[];
 }
 
 async function say(words: readonly string[], serveThrows?: unknown): Promise<Said> {
-  const said: Said = { code: -1, out: "", error: "", served: [], planned: [], asked: [], simulated: [], offline: [] };
+  const said: Said = {
+    code: -1,
+    out: "",
+    error: "",
+    served: [],
+    planned: [],
+    asked: [],
+    members: [],
+    simulated: [],
+    offline: [],
+  };
   said.code = await run(
     words,
     {
@@ -38,6 +50,10 @@ async function say(words: readonly string[], serveThrows?: unknown): Promise<Sai
       },
       simulate: async (settings) => {
         said.simulated.push(settings);
+        return 0;
+      },
+      member: async (settings) => {
+        said.members.push(settings);
         return 0;
       },
       check: () => Promise.reject(new Error("see check.test.ts")),
@@ -74,7 +90,7 @@ describe("the commands", () => {
     const help = await say(["--help"]);
     expect(help.code).toBe(0);
     expect(help.error).toBe("");
-    for (const word of ["serve", "dev", "status", "simulate", "Examples:"]) expect(help.out).toContain(word);
+    for (const word of ["serve", "dev", "status", "member", "simulate", "Examples:"]) expect(help.out).toContain(word);
     const serveHelp = await say(["serve", "--help"]);
     expect(serveHelp.code).toBe(0);
     for (const option of [
@@ -83,6 +99,9 @@ describe("the commands", () => {
       "--data",
       "--client-listen",
       "--peer-listen",
+      "--peer-address",
+      "--join",
+      "removed from its cluster",
       "--advertise-client",
       "--cluster-token",
       "--heartbeat-ms",
@@ -166,6 +185,15 @@ describe("the commands", () => {
     });
   });
 
+  it("serve: a node that joins, and a founder that comes back with an empty disk or from another address", async () => {
+    const joins = await say([...SERVE, "--name", "d", "--join", "--peer-address", "10.0.0.4:2380"]);
+    expect(joins.served[0]?.settings).toMatchObject({ name: "d", join: true, peerAddress: "10.0.0.4:2380" });
+    expect((await say([...SERVE, "--join"])).served[0]?.settings).toMatchObject({ name: "a", join: true });
+    const moved = await say([...SERVE, "--peer-address", "10.0.0.4:2380"]);
+    expect(moved.served[0]?.settings).toMatchObject({ name: "a", peerAddress: "10.0.0.4:2380" });
+    expect(moved.served[0]?.settings).not.toHaveProperty("join");
+  });
+
   it("dev: three nodes on the ports of etcd's own example", async () => {
     const { planned } = await say(["dev", "--data", "/tmp/x"]);
     expect(planned[0]?.nodes).toEqual([
@@ -187,6 +215,38 @@ describe("the commands", () => {
   });
 });
 
+describe("member: what is asked of the cluster", () => {
+  const asked = async (...words: string[]) => (await say(["member", ...words])).members[0];
+
+  it.each([
+    [["list"], null],
+    [["add", "h:1"], { kind: "add", members: [{ address: "h:1" }], learner: false }],
+    [["add", "h:1", "--name", "d", "--learner"], { kind: "add", members: [{ address: "h:1", name: "d" }], learner: true }],
+    [["remove", "a", "b"], { kind: "remove", names: ["a", "b"] }],
+    [
+      ["replace", "--remove", "a, b", "--add", "h:1,d=[::1]:2"],
+      { kind: "replace", remove: ["a", "b"], add: [{ address: "h:1" }, { address: "[::1]:2", name: "d" }] },
+    ],
+    [["promote", "d"], { kind: "promote", names: ["d"] }],
+    [["demote", "a"], { kind: "demote", names: ["a"] }],
+    [["cancel"], { kind: "cancel" }],
+    [["wait"], { kind: "wait" }],
+  ])("%j", async (words, change) => {
+    expect(await asked(...words)).toEqual({
+      endpoints: ["127.0.0.1:2379"],
+      timeoutMs: change === null ? 3000 : 60_000,
+      change,
+    });
+  });
+
+  it("where, and for how long", async () => {
+    expect(await asked("wait", "--endpoints", "h:1,http://h:2", "--timeout-ms", "5")).toMatchObject({
+      endpoints: ["h:1", "h:2"],
+      timeoutMs: 5,
+    });
+  });
+});
+
 describe("bad input: one sentence, exit code 2, nothing done", () => {
   const without = (option: string): string[] => {
     const at = SERVE.indexOf(option);
@@ -203,7 +263,19 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
     [[...SERVE, "--cluster"], "option '--cluster <members>' argument missing; see quorate --help"],
     [
       [...SERVE, "--name", "d"],
-      '--name is "d", which is not in --cluster (a, b, c): give one of these, or add this node to --cluster',
+      '--name is "d", which is not in --cluster (a, b, c): give one of these; or, for a node that joins the running cluster, --join and --peer-address host:port',
+    ],
+    [
+      [...SERVE, "--name", "d", "--join"],
+      '--join is given, and --name "d" is not in --cluster (a, b, c): say with --peer-address host:port where its peers reach this node',
+    ],
+    [
+      [...SERVE, "--name", "d", "--peer-address", "127.0.0.1:4"],
+      '--name is "d", which is not in --cluster (a, b, c): give one of these; or, for a node that joins the running cluster, --join and --peer-address host:port',
+    ],
+    [
+      [...SERVE, "--peer-address", "d"],
+      '--peer-address is "d": write it as host:port, with a port from 1 to 65535, like 127.0.0.1:2379',
     ],
     [
       [...SERVE, "--cluster", "a=127.0.0.1"],
@@ -268,6 +340,20 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
       ["recover", "./a", "--name", "a", "--peer-address", "h:1", "--drop-after", "x"],
       '--drop-after is "x": it must be a whole number of at least 0',
     ],
+    [
+      ["member", "add", "d"],
+      'the member\'s address is "d": write it as host:port, with a port from 1 to 65535, like 127.0.0.1:2379',
+    ],
+    [["member", "add"], "missing required argument 'host:port'; see quorate --help"],
+    [["member", "remove"], "missing required argument 'name'; see quorate --help"],
+    [["member", "remove", ""], 'a name is "": a member\'s name has 1 to 64 bytes, this has 0'],
+    [["member", "replace", "--add", "h:1"], "required option '--remove <names>' not specified; see quorate --help"],
+    [
+      ["member", "replace", "--remove", "a", "--add", "d=h"],
+      '--add is "h": write it as host:port, with a port from 1 to 65535, like 127.0.0.1:2379',
+    ],
+    [["member", "lst"], "unknown command 'lst' (did you mean list?); see quorate --help"],
+    [["member", "wait", "--timeout-ms", "soon"], '--timeout-ms is "soon": it must be a whole number from 1 to 86400000'],
     [["status", "--timeout-ms", "0"], '--timeout-ms is "0": it must be a whole number from 1 to 600000'],
   ])("%j", async (words, sentence) => {
     const said = await say(words);
@@ -278,6 +364,7 @@ describe("bad input: one sentence, exit code 2, nothing done", () => {
       served: [],
       planned: [],
       asked: [],
+      members: [],
       simulated: [],
       offline: [],
     });

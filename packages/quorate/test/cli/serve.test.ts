@@ -200,6 +200,53 @@ describe("quorate serve", () => {
     expect(reports.at(-1)).toMatchObject({ type: "status", state: "failed", failure: "fdatasync failed: EIO" });
   });
 
+  it("a node that joins says what it waits for, and what it has become", async () => {
+    const { server, lines, stop, done, reportThat } = play({ ...STATUS, state: "joining", voters: [] });
+    await reportThat(() => true);
+    server.now = { ...STATUS, voters: ["b"], learners: ["a"] };
+    const changed = { type: "configurationChanged", index: 5, voters: [], votersOutgoing: [], learners: [] } as const;
+    server.emit(changed);
+    await reportThat((report) => report.type === "event" && report.text.startsWith("is a learner"));
+    server.now = STATUS;
+    server.emit(changed);
+    server.emit({ ...changed, index: 6 });
+    await reportThat((report) => report.type === "event" && report.text.startsWith("is a voter"));
+    stop("SIGTERM");
+    await done;
+    expect(lines.slice(2, -2)).toEqual([
+      "a joins: waits until a leader takes it in (quorate member add 127.0.0.1:2380)",
+      "a is a learner now: it receives the log, and does not vote",
+      "a is a voter now",
+    ]);
+  });
+
+  it("a founder is a voter from the start, and does not say so at each change", async () => {
+    const { server, lines, stop, done, reportThat } = play({ ...STATUS, state: "founding", voters: [] });
+    await reportThat(() => true);
+    server.now = STATUS;
+    server.emit({ type: "founded", voters: ["a", "b"] });
+    server.emit({ type: "configurationChanged", index: 5, voters: [], votersOutgoing: [], learners: [] });
+    server.emit({ type: "warning", message: "the end" });
+    await reportThat((report) => report.type === "event" && report.text === "the end");
+    stop("SIGTERM");
+    await done;
+    expect(lines.slice(2, -2)).toEqual(["a the cluster is founded: a, b", "a warning: the end"]);
+  });
+
+  it("a node that was removed says so, and the command ends with an exit code of its own", async () => {
+    const { server, lines, done } = play();
+    const reason = "this member was removed from the cluster (configuration 9); its data directory can be deleted";
+    server.now = { ...STATUS, state: "removed", failure: reason };
+    server.emit({ type: "removed", reason });
+    server.fail(reason);
+    await expect(done).rejects.toMatchObject({
+      message: "node a was removed from the cluster; its data directory /data/a can be deleted",
+      exitCode: 3,
+    });
+    expect(server.closed).toBe(true);
+    expect(lines.filter((line) => line.includes("error"))).toEqual([`a error: removed: ${reason}`]);
+  });
+
   it("a message that is no report is none", () => {
     for (const message of [null, 7, "status", {}, { type: "status" }, { type: "event", level: "loud", text: "" }]) {
       expect(parseReport(message)).toBeNull();

@@ -1,22 +1,12 @@
 /** Three real servers of the built program, each a process with a directory and ports of its own, and what they report. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Child, freePorts, type Processes, until } from "../../../raft/test/proof/processes.js";
+import { PROGRAM, type Reported, startMember } from "./member-process.js";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const NAMES = ["a", "b", "c"] as const;
 
 export type Name = (typeof NAMES)[number];
-
-export interface Reported {
-  readonly role: string;
-  readonly term: number;
-  readonly leader: string | null;
-  readonly state: string;
-  readonly lastApplied: number;
-  readonly snapshotIndex: number;
-}
 
 export interface ServersOptions {
   /** Further words for `quorate serve`. */
@@ -53,33 +43,31 @@ export class Servers {
     return NAMES.map((name) => this.endpoint(name));
   }
 
+  /** As `--cluster` has it. */
+  get cluster(): string {
+    return NAMES.map((each, place) => `${each}=127.0.0.1:${this.#ports[NAMES.length + place]}`).join(",");
+  }
+
   directory(name: Name): string {
     return join(this.folder, name);
   }
 
   /** `program`: another build than this one. */
   start(name: Name, program = PROGRAM): void {
-    const cluster = NAMES.map((each, place) => `${each}=127.0.0.1:${this.#ports[NAMES.length + place]}`).join(",");
-    const words = [
-      "serve",
-      "--name",
-      name,
-      "--cluster",
-      cluster,
-      "--data",
-      this.directory(name),
-      "--client-listen",
-      this.endpoint(name),
-    ];
-    const child = this.#processes.node(name, program, [...words, "--json-status", ...this.#words]);
-    this.#children.set(name, child);
     this.#reports.delete(name);
-    child.onLine((line) => {
-      const report = parse(line);
-      if (report === null || !child.running) return;
-      this.#reports.set(name, report);
-      this.onReport(name, report);
+    const { child } = startMember(this.#processes, {
+      program,
+      name,
+      cluster: this.cluster,
+      directory: this.directory(name),
+      client: this.endpoint(name),
+      words: this.#words,
+      onReport: (report) => {
+        this.#reports.set(name, report);
+        this.onReport(name, report);
+      },
     });
+    this.#children.set(name, child);
   }
 
   startAll(program = PROGRAM): void {
@@ -158,10 +146,4 @@ export class Servers {
 
 function has(folder: string, fits: (file: string) => boolean): boolean {
   return existsSync(folder) && readdirSync(folder).some(fits);
-}
-
-function parse(line: string): Reported | null {
-  if (!line.startsWith("{")) return null;
-  const value = JSON.parse(line) as { readonly type?: unknown } & Reported;
-  return value.type === "status" ? value : null;
 }

@@ -1,7 +1,8 @@
 /** Debian's etcdctl 3.4 against every member of a real cluster, before and after its leader is killed with -9. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { until } from "../../../raft/test/proof/processes.js";
+import { freePorts, Processes, until } from "../../../raft/test/proof/processes.js";
+import { startMember } from "../proof/member-process.js";
 import { ClientCluster } from "./clients.js";
 
 const missing = spawnSync("etcdctl", ["version"], { env: { ...process.env, ETCDCTL_API: "3" } }).status !== 0;
@@ -115,5 +116,75 @@ describe.skipIf(missing)("etcdctl", () => {
     await cluster.restart(killed);
     expect(etcdctl([servers.endpoint(killed)], ["get", "kept", "--print-value-only"])).toBe("through all of it\n");
     everything(servers.endpoint(killed), `back/${killed}`);
+  });
+
+  interface Listed {
+    readonly id: string;
+    readonly state: string;
+    readonly name: string;
+    readonly peers: string;
+    readonly learner: boolean;
+  }
+
+  function members(endpoints: readonly string[]): readonly Listed[] {
+    const lines = etcdctl(endpoints, ["member", "list"]).trim().split("\n");
+    return lines.map((line) => {
+      const [id = "", state = "", name = "", peers = "", , learner = ""] = line.split(", ");
+      return { id, state, name, peers, learner: learner === "true" };
+    });
+  }
+
+  test("members are added, listed, updated, promoted and removed, as its manual has it", async () => {
+    const { servers } = cluster;
+    const { endpoints } = servers;
+    const run = (...words: string[]): string => etcdctl(endpoints, ["member", ...words]);
+    const find = (name: string): Listed | undefined => members(endpoints).find((member) => member.name === name);
+    const [peer = 0, client = 0, moved = 0] = await freePorts(3);
+    const url = `http://127.0.0.1:${peer}`;
+
+    // First as a voter that never comes, which is taken back.
+    expect(run("add", "d", `--peer-urls=${url}`)).toMatch(/^Member [0-9a-f]+ added to cluster [0-9a-f]+\n\nETCD_NAME="d"\n/);
+    const waiting = find("");
+    expect(waiting).toMatchObject({ state: "unstarted", peers: url, learner: false });
+    expect(() => run("add", "e", `--peer-urls=${url}`)).toThrow(/Peer URLs already exists/);
+    expect(run("remove", waiting?.id ?? "")).toMatch(/^Member [0-9a-f]+ removed from cluster [0-9a-f]+\n/);
+    expect(members(endpoints)).toHaveLength(3);
+
+    // Then as a learner, which is started.
+    run("add", "d", `--peer-urls=${url}`, "--learner");
+    expect(find("")).toMatchObject({ state: "unstarted", learner: true });
+    expect(() => run("promote", find("")?.id ?? "")).toThrow(/can only promote a learner member which is in sync with leader/);
+    const processes = new Processes();
+    try {
+      const joined = startMember(processes, {
+        name: "d",
+        cluster: servers.cluster,
+        directory: processes.folderOnDisk(),
+        client: `127.0.0.1:${client}`,
+        joinsAt: `127.0.0.1:${peer}`,
+      });
+      await until(
+        () => joined.report()?.state === "running" && find("d") !== undefined,
+        () => `d to be taken in; ${JSON.stringify(joined.report())} ${joined.child.errors.slice(-600)}`,
+      );
+      const { id = "" } = find("d") ?? {};
+      run("update", id, `--peer-urls=http://127.0.0.1:${moved}`);
+      expect(find("d")).toMatchObject({ id, peers: `http://127.0.0.1:${moved}` });
+      run("update", id, `--peer-urls=${url}`);
+      expect(run("promote", id)).toMatch(/^Member [0-9a-f]+ promoted in cluster [0-9a-f]+\n/);
+      expect(find("d")).toMatchObject({ id, state: "started", learner: false });
+      expect(() => run("promote", id)).toThrow(/can only promote a learner member/);
+      expect(etcdctl([`127.0.0.1:${client}`], ["get", "kept", "--print-value-only"])).toBe("through all of it\n");
+      run("remove", id);
+      await joined.child.ended;
+      expect(joined.child.end).toEqual({ code: 3, signal: null });
+      expect(joined.child.errors).toMatch(
+        /quorate: node d was removed from the cluster; its data directory .* can be deleted\n$/,
+      );
+      expect(() => run("remove", id)).toThrow(/member not found/);
+      expect(members(endpoints)).toHaveLength(3);
+    } finally {
+      await processes.endAll();
+    }
   });
 });

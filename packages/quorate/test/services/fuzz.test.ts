@@ -13,6 +13,10 @@ const METHODS = [
   "/etcdserverpb.Maintenance/Status",
   "/etcdserverpb.Maintenance/MoveLeader",
   "/etcdserverpb.Cluster/MemberList",
+  "/etcdserverpb.Cluster/MemberAdd",
+  "/etcdserverpb.Cluster/MemberRemove",
+  "/etcdserverpb.Cluster/MemberUpdate",
+  "/etcdserverpb.Cluster/MemberPromote",
   "/grpc.health.v1.Health/Check",
 ];
 const EMPTY = new Uint8Array(0);

@@ -10,6 +10,8 @@ import { openServer, type QuorateServer } from "../../src/services/index.js";
 export interface Single {
   readonly server: QuorateServer;
   readonly port: number;
+  /** The founders. */
+  readonly cluster: readonly { readonly name: string; readonly address: string }[];
   readonly close: () => Promise<void>;
 }
 
@@ -18,9 +20,10 @@ export async function openSingle(alone = true): Promise<Single> {
   const directory = mkdtempSync(join(tmpdir(), "quorate-single-"));
   const [peer = 0, port = 0, second = 0, third = 0] = await freePorts(4);
   const others = alone ? [] : [second, third].map((each, place) => ({ name: `other${place}`, address: `127.0.0.1:${each}` }));
+  const cluster = [{ name: "a", address: `127.0.0.1:${peer}` }, ...others];
   const server = await openServer({
     name: "a",
-    cluster: [{ name: "a", address: `127.0.0.1:${peer}` }, ...others],
+    cluster,
     directory,
     listenClient: `127.0.0.1:${port}`,
     segmentBytes: 1024 * 1024,
@@ -37,7 +40,7 @@ export async function openSingle(alone = true): Promise<Single> {
     await server.close();
     rmSync(directory, { recursive: true, force: true });
   };
-  return { server, port, close };
+  return { server, port, cluster, close };
 }
 
 export interface Answer {

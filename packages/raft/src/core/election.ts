@@ -141,6 +141,7 @@ function becomeLeader(state: RaftState): void {
     uncommittedBytes: 0,
     quorumCheckAt: state.now + state.options.electionTimeoutMicros,
     transfer: null,
+    leaving: false,
     leasesEnded: false,
     leaseRounds: [],
     recount: false,

@@ -78,6 +78,7 @@ export function settleMembership(state: RaftState): void {
     confirmReads(state);
   }
   dropDeparted(state);
+  if (leadership.leaving) return giveWay(state);
   // The target has, or will have, all of this leader's log: nothing is added to it, the next leader goes on.
   if (isTransferring(state)) return;
   const { index, configuration } = latestConfiguration(state);
@@ -104,11 +105,20 @@ function isHeard(state: RaftState, configuration: Configuration): boolean {
   return state.now - heard < state.options.electionTimeoutMicros;
 }
 
-/** It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). */
+/**
+ * It led until the configuration without it was committed, and told the others so (dissertation section 4.2.2). It leads on
+ * until somebody has all of its log, which under load takes a moment in which commands wait; that one is told to campaign, so
+ * that nobody waits for a timeout. It tries this once.
+ */
 function giveWay(state: RaftState): void {
-  replicate(state);
-  // Whoever has all of the log is told to campaign, so that nobody waits for a timeout.
-  transferLeadership(state, null);
+  const { leadership } = state;
+  if (leadership === null) return;
+  if (!leadership.leaving) {
+    leadership.leaving = true;
+    replicate(state);
+    transferLeadership(state, null);
+  }
+  if (leadership.transfer !== null && !leadership.transfer.told) return;
   becomeFollower(state, state.currentTerm, null, "it is no voter any more");
 }
 

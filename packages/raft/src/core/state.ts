@@ -55,6 +55,8 @@ export interface Leadership {
   quorumCheckAt: Micros;
   /** Leadership is being handed over. */
   transfer: Transfer | null;
+  /** It is no voter any more, and looks for somebody to hand over to. */
+  leaving: boolean;
   /** Somebody was told to campaign: no read is answered from a lease for the rest of the term. */
   leasesEnded: boolean;
   /** Rounds of heartbeats that were sent, the oldest first. */

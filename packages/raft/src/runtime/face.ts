@@ -118,11 +118,12 @@ export function createFace<Machine extends StateMachine>(behind: NodeBehind<Mach
   }
 
   function change(wanted: WantedChange, options: ChangeOptions = {}): Promise<MembershipResult> {
-    const { expectedIndex = null, timeoutMs, signal, onProgress = null } = options;
+    const { expectedIndex = null, timeoutMs, signal, onProgress = null, waitFor = "done" } = options;
+    const asked = { expectedIndex, timeoutMs, onProgress, untilCommitted: waitFor === "committed" };
     return new Promise((resolve, reject) => {
       const refusal = aborted(signal);
       if (refusal !== null) return reject(refusal);
-      const abandon = submitChange(behind, wanted, { expectedIndex, timeoutMs, onProgress }, (error, result) => {
+      const abandon = submitChange(behind, wanted, asked, (error, result) => {
         signal?.removeEventListener("abort", onAbort);
         if (result === null) reject(error ?? unexplained());
         else resolve(result);

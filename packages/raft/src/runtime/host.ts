@@ -54,6 +54,8 @@ const BOOTS = 2 ** 20;
 
 /** A guest is kept for so many election timeouts after it was last heard. */
 const GUEST_TIMEOUTS = 20;
+/** How long a node that was removed stays, so that its last words arrive. */
+const LAST_WORDS_HEARTBEATS = 3;
 /** Events after which others are to be reached than before. */
 const REACHES_OTHERS: ReadonlySet<NodeEvent["type"]> = new Set([
   "configurationChanged",
@@ -637,7 +639,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       failure: this.failure,
       leader: this.leader(),
       peers: this.#peers(),
-      isConnected: (name) => this.#network.isConnected(name),
+      isConnected: (id, name) => (id !== null && this.#network.reaches(id)) || this.#network.isConnected(name),
       pendingProposals: this.proposals.count,
       pendingReads: this.reads.count,
       sessions: this.running?.host.sessions ?? null,
@@ -655,17 +657,28 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     if (event.type === "commitAdvanced") this.#membership?.committed();
   }
 
-  /** No member any more: says so, and stops, once what it still has to say has left. */
+  /**
+   * No member any more: says so, and stops, once what it still has to say has arrived. That takes a moment, because a connection
+   * that is closed with something unread on it takes along what the other side has not read yet: the word to campaign was lost.
+   */
   #leave(configurationIndex: number): void {
     this.clock.setImmediate(() => {
       if (this.#state !== "running") return;
-      const reason = `this member was removed from the cluster (configuration ${configurationIndex}); its data directory can be deleted`;
       this.#membership?.left(configurationIndex);
-      this.#state = "removed";
-      this.failure = reason;
-      this.#publish({ type: "removed", reason });
-      this.#stop("removed", reason, () => this.onFailure?.(reason));
+      const { heartbeatIntervalMs } = this.options;
+      this.clock.setTimer(this.clock.now() + LAST_WORDS_HEARTBEATS * heartbeatIntervalMs * 1000, () =>
+        this.#left(configurationIndex),
+      );
     });
+  }
+
+  #left(configurationIndex: number): void {
+    if (this.#state !== "running") return;
+    const reason = `this member was removed from the cluster (configuration ${configurationIndex}); its data directory can be deleted`;
+    this.#state = "removed";
+    this.failure = reason;
+    this.#publish({ type: "removed", reason });
+    this.#stop("removed", reason, () => this.onFailure?.(reason));
   }
 
   /** Something happened that this node can't go on from. It says nothing more to anybody, and settles whoever waits. */

@@ -37,6 +37,8 @@ interface Pending {
   readonly wanted: WantedChange;
   readonly settle: SettleChange;
   readonly onProgress: ((progress: MembershipProgress) => void) | null;
+  /** Its first configuration is enough. */
+  readonly untilCommitted: boolean;
   readonly timer: TimerHandle;
   /** Handed to the leader under this number, and not answered yet. */
   requestId: number | null;
@@ -92,6 +94,7 @@ export class MembershipWork {
     timeoutMs: number,
     onProgress: ((progress: MembershipProgress) => void) | null,
     settle: SettleChange,
+    untilCommitted = false,
   ): ((error: RaftError) => void) | null {
     const { raft, clock } = this.#parts;
     const change = wanted.kind === "wait" ? null : resolve(raft.configuration, wanted);
@@ -100,7 +103,8 @@ export class MembershipWork {
       return null;
     }
     const timer = clock.setTimer(clock.now() + Math.round(timeoutMs * 1000), () => this.#finish(pending, timedOut(timeoutMs)));
-    const pending: Pending = { wanted, settle, onProgress, timer, requestId: null, askedOf: "", index: 0, term: 0 };
+    const asked = { requestId: null, askedOf: "", index: 0, term: 0 };
+    const pending: Pending = { wanted, settle, onProgress, untilCommitted, timer, ...asked };
     this.#pending.add(pending);
     if (change !== null) this.#ask(pending, change, expectedIndex);
     if (this.#pending.has(pending)) this.consider();
@@ -187,7 +191,8 @@ export class MembershipWork {
     const { raft } = this.#parts;
     const { configuration, configurationIndex, commitIndex } = raft;
     const { index, term, wanted } = pending;
-    if (commitIndex < Math.max(index, configurationIndex)) return;
+    const first = pending.untilCommitted && index > 0;
+    if (commitIndex < (first ? index : Math.max(index, configurationIndex))) return;
     const there = raft.termAt(index);
     if (index > 0 && there !== null && there !== term)
       return this.#finish(
@@ -198,6 +203,7 @@ export class MembershipWork {
           leader: this.#parts.leader(),
         }),
       );
+    if (first) return this.#finish(pending, null, { configurationIndex: index });
     // Nothing is left to be done: then this is how it ended.
     if (isJoint(configuration) || configuration.staged !== null) return;
     if (!isDone(configuration, wanted))

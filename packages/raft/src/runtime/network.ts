@@ -84,6 +84,11 @@ export class Network {
     }
   }
 
+  /** Whether a message for this member would leave. */
+  reaches(id: MemberId): boolean {
+    return this.#linkTo.has(id);
+  }
+
   isConnected(name: string): boolean {
     return this.#links.get(name)?.main != null;
   }

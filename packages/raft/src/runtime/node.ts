@@ -219,13 +219,18 @@ export interface ChangeOptions {
   readonly expectedIndex?: Index;
   /** How long to wait for the whole change, catching up included. The change goes on without the waiting. Default 60,000. */
   readonly timeoutMs?: number;
+  /**
+   * `done` (default): the change is complete. `committed`: its first configuration is, so that it can't be lost any more; new
+   * voters still have to be heard, and to catch up.
+   */
+  readonly waitFor?: "done" | "committed";
   /** Ends the waiting, not the change. */
   readonly signal?: AbortSignalLike;
   readonly onProgress?: (progress: MembershipProgress) => void;
 }
 
 export interface MembershipResult {
-  /** Of the configuration in which the change is complete; committed. */
+  /** Of the configuration that was waited for; committed. */
   readonly configurationIndex: Index;
 }
 

@@ -209,13 +209,15 @@ export interface SubmitChangeOptions {
   readonly expectedIndex: Index | null;
   readonly timeoutMs: number | undefined;
   readonly onProgress: ((progress: MembershipProgress) => void) | null;
+  /** Its first configuration is enough. */
+  readonly untilCommitted: boolean;
 }
 
 /** Asks for a change of the members. Returns how to stop waiting, or null when it was refused at once. */
 export function submitChange<Machine extends StateMachine>(
   behind: NodeBehind<Machine>,
   wanted: WantedChange,
-  { expectedIndex, timeoutMs, onProgress }: SubmitChangeOptions,
+  { expectedIndex, timeoutMs, onProgress, untilCommitted }: SubmitChangeOptions,
   settle: SettleChange,
 ): ((error: RaftError) => void) | null {
   const { membership } = behind;
@@ -226,7 +228,7 @@ export function submitChange<Machine extends StateMachine>(
     checkChange(wanted) ??
     (membership === null ? notExecuted("notLeader", "the cluster is not founded yet: all founders must be up once") : null);
   if (refusal === null && membership !== null)
-    return membership.submit(wanted, expectedIndex, timeoutMs ?? DEFAULT_CHANGE_TIMEOUT_MS, onProgress, settle);
+    return membership.submit(wanted, expectedIndex, timeoutMs ?? DEFAULT_CHANGE_TIMEOUT_MS, onProgress, settle, untilCommitted);
   settle(refusal ?? unexplained(), null);
   return null;
 }

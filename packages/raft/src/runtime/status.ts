@@ -1,10 +1,11 @@
 /** What a node says of itself when it is asked: one picture of the whole, taken at one moment. */
 import { isJoint, isLearner, isVoter } from "../core/quorum.js";
 import type { Raft } from "../core/raft.js";
-import type { Micros } from "../core/types.js";
+import type { MemberId, Micros } from "../core/types.js";
 import { hexadecimal } from "./cluster-id.js";
 import type { LeaderHint } from "./errors.js";
 import { incarnationText, memberName } from "./member-id.js";
+import { isPlaceholder } from "./membership.js";
 import type { ConfigurationStatus, NodeStatus, PeerStatus, SessionStatus } from "./node.js";
 import type { NodeOptions } from "./options.js";
 import type { PeerAddress } from "./ports.js";
@@ -20,7 +21,8 @@ export interface StatusParts {
   readonly failure: string | null;
   readonly leader: LeaderHint | null;
   readonly peers: readonly PeerAddress[];
-  readonly isConnected: (name: string) => boolean;
+  /** Whether there is a connection to this member, or to whoever was dialled by this name. */
+  readonly isConnected: (id: MemberId | null, name: string) => boolean;
   readonly pendingProposals: number;
   readonly pendingReads: number;
   /** Null while there is no machine yet. */
@@ -86,20 +88,26 @@ function membersOf(raft: Raft | null): Pick<NodeStatus, "voters" | "learners" | 
 }
 
 function peersOf({ options, raft, peers, isConnected }: StatusParts): readonly PeerStatus[] {
-  return peers
+  // Members first: which of them is dialled by its address only, because another stood there before, is nobody's concern.
+  const members = (raft?.reachable ?? []).filter(({ id }) => !isPlaceholder(id) || isListed(raft, id));
+  const others = peers.filter(({ address }) => members.every((member) => member.address !== address));
+  return [...members, ...others.map((peer) => ({ ...peer, id: null }))]
     .filter(({ name }) => name !== options.id)
-    .map(({ name, address }) => {
-      const id = raft?.reachable.find((member) => member.name === name)?.id;
-      const progress = id === undefined ? undefined : raft?.progress.get(id);
+    .map(({ id, name, address }) => {
+      const progress = id === null ? undefined : raft?.progress.get(id);
       return {
         name,
         address,
-        connected: isConnected(name),
+        connected: isConnected(id, name),
         matchIndex: progress?.matchIndex ?? null,
         nextIndex: progress?.nextIndex ?? null,
         state: progress?.state ?? null,
       };
     });
+}
+
+function isListed(raft: Raft | null, id: MemberId): boolean {
+  return raft?.configuration.members.some((member) => member.id === id) === true;
 }
 
 function sessionStatusOf({ sessions, counts }: SessionTable): SessionStatus {

@@ -10,7 +10,8 @@
  * - Nothing goes back: terms never; within a life commitIndex, lastApplied and the durable log below commitIndex; matchIndex
  *   within one leadership and one life of the follower.
  * - Order of indexes: purged ≤ snapshot ≤ applied ≤ commit ≤ last, match < next.
- * - Every configuration's quorums meet those of the one before it; a leader appends one only when the one before is committed.
+ * - Meeting quorums: each quorum of a configuration meets each of the one before it.
+ * - One change at a time: a leader appends a configuration only when the one before is committed.
  */
 import type { Configuration } from "../core/configuration.js";
 import { majority, quorumValue } from "../core/quorum.js";

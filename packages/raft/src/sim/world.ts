@@ -337,8 +337,9 @@ export class World<Machine extends StateMachine, State> {
   // ---- What is owed ----
 
   /**
-   * All of them that are members by the leader's configuration are up, one leads, and all have applied all of the same log; no
-   * configuration is joint, and with everybody there no change of the members waits.
+   * All of them that are members by the leader's configuration are up, one leads, and all have applied all of the same log. No
+   * change is left half done (docs/invariants.md, "No change is left half done"): no configuration is joint, and with
+   * everybody there nothing is staged.
    */
   #agree(members: readonly Member<Machine>[], everybody = false): boolean {
     const leader = members

@@ -150,6 +150,16 @@ test("a member is added before it runs, by its address alone; and taken back", a
   expect(get("a").status().voters).toEqual(["a", "b", "c", "d"]);
   expect(await get("d").read(({ lines }) => lines.length)).toBe(1);
 
+  // Accepted, and not done: it has not been heard of.
+  const first = await get("c").membership.add({ name: "f", address: addressOf("f") }, { waitFor: "committed" });
+  expect(get("c").status().configuration).toMatchObject({
+    index: first.configurationIndex,
+    committed: true,
+    staged: { promote: ["f"] },
+  });
+  await get("a").membership.cancel();
+  await get("a").membership.remove("f");
+
   const never = get("b")
     .membership.add({ name: "e", address: addressOf("e") })
     .catch((error: unknown) => error);

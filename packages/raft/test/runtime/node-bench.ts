@@ -12,6 +12,7 @@ import {
   type DiskFile,
   type NodeEvent,
   NodeHost,
+  type PeerAddress,
   type PeerHello,
   type RaftNodeOptions,
   type StateMachine,
@@ -112,15 +113,22 @@ class PlayedTransport implements Transport {
   handler: TransportHandler | null = null;
   activity = false;
   readonly sent: { readonly peer: string; readonly message: Message }[] = [];
+  /** Who was told that it is no member. */
+  readonly told: { readonly peer: string; readonly configurationIndex: number }[] = [];
+  peers: readonly PeerAddress[] = [];
+  closed = false;
 
   start(handler: TransportHandler): void {
     this.handler = handler;
     handler.listening();
   }
-  setPeers(): void {}
+  setPeers(peers: readonly PeerAddress[]): void {
+    this.peers = peers;
+  }
   send(peer: string, _channel: string, payload: Uint8Array): boolean {
     const decoded = decodePayload(payload);
     if (decoded.ok && decoded.kind === "message") this.sent.push({ peer, message: decoded.message });
+    if (decoded.ok && decoded.kind === "notAMember") this.told.push({ peer, configurationIndex: decoded.configurationIndex });
     return true;
   }
   flush(): void {}
@@ -130,6 +138,7 @@ class PlayedTransport implements Transport {
     return activity;
   }
   close(callback: () => void): void {
+    this.closed = true;
     callback();
   }
 }

@@ -1,10 +1,11 @@
 /**
  * The plain HTTP side of the client port: /health and /version, as load balancers, Patroni and people with curl ask for
- * them. Formats are etcd 3.6's.
+ * them, in etcd 3.6's formats; and the members, for `quorate member`.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Backend } from "../backend.js";
 import { API_VERSION } from "../member-services.js";
+import { answerMembers, isMembersPath } from "../members/endpoint.js";
 
 const HEALTH_TIMEOUT_MS = 2000;
 
@@ -15,8 +16,9 @@ export function plainHttp(backendNow: () => Backend): RequestListener {
 }
 
 async function answer(backendNow: () => Backend, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  request.resume();
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
+  if (isMembersPath(pathname)) return answerMembers(backendNow, pathname, request, response);
+  request.resume();
   if (pathname !== "/health" && pathname !== "/version")
     return send(response, 404, "text/plain; charset=utf-8", "404 page not found\n");
   if (request.method !== "GET") return send(response, 405, "text/plain; charset=utf-8", "Method Not Allowed\n");

@@ -6,6 +6,7 @@ import { FILES } from "./files.js";
 import { FLOW } from "./flow.js";
 import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
+import { MEMBERS } from "./members.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
@@ -24,4 +25,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SESSIONS,
   ...DURABLE,
   ...FLOW,
+  ...MEMBERS,
 ];
