@@ -42,6 +42,8 @@ function run(endpoints: readonly string[], change: WantedMemberChange | null, ti
 async function real() {
   const single = await openSingle();
   ends.push(() => single.close());
+  // Until it has committed something, it takes no change from a program that does not ask again.
+  await single.server.node.read(() => null);
   const folder = mkdtempSync(join(tmpdir(), "quorate-member-"));
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const [peer = 0, client = 0] = await freePorts(2);

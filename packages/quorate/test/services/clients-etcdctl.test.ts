@@ -143,11 +143,11 @@ describe.skipIf(missing)("etcdctl", () => {
     const url = `http://127.0.0.1:${peer}`;
 
     // First as a voter that never comes, which is taken back.
-    expect(run("add", "d", `--peer-urls=${url}`)).toMatch(/^Member [0-9a-f]+ added to cluster [0-9a-f]+\n\nETCD_NAME="d"\n/);
+    expect(run("add", "d", `--peer-urls=${url}`)).toMatch(/^Member +[0-9a-f]+ added to cluster +[0-9a-f]+\n\nETCD_NAME="d"\n/);
     const waiting = find("");
     expect(waiting).toMatchObject({ state: "unstarted", peers: url, learner: false });
     expect(() => run("add", "e", `--peer-urls=${url}`)).toThrow(/Peer URLs already exists/);
-    expect(run("remove", waiting?.id ?? "")).toMatch(/^Member [0-9a-f]+ removed from cluster [0-9a-f]+\n/);
+    expect(run("remove", waiting?.id ?? "")).toMatch(/^Member +[0-9a-f]+ removed from cluster +[0-9a-f]+\n/);
     expect(members(endpoints)).toHaveLength(3);
 
     // Then as a learner, which is started.
@@ -171,7 +171,7 @@ describe.skipIf(missing)("etcdctl", () => {
       run("update", id, `--peer-urls=http://127.0.0.1:${moved}`);
       expect(find("d")).toMatchObject({ id, peers: `http://127.0.0.1:${moved}` });
       run("update", id, `--peer-urls=${url}`);
-      expect(run("promote", id)).toMatch(/^Member [0-9a-f]+ promoted in cluster [0-9a-f]+\n/);
+      expect(run("promote", id)).toMatch(/^Member +[0-9a-f]+ promoted in cluster +[0-9a-f]+\n/);
       expect(find("d")).toMatchObject({ id, state: "started", learner: false });
       expect(() => run("promote", id)).toThrow(/can only promote a learner member/);
       expect(etcdctl([`127.0.0.1:${client}`], ["get", "kept", "--print-value-only"])).toBe("through all of it\n");
