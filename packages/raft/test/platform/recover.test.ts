@@ -127,6 +127,17 @@ test("a backup of a node that runs holds all that was acknowledged; several at o
   const restored = await start("b", ["b"], "b");
   expect(await restored.read(({ all }) => all.length)).toBe(31);
 
+  // While others write all the time.
+  let writes = true;
+  const load = (async (): Promise<void> => {
+    while (writes) await node.propose(Buffer.from("load"));
+  })();
+  const before = node.status().commitIndex;
+  await writeBackupFile(join(folder, "loaded.backup"), node.backup());
+  writes = false;
+  await load;
+  expect((await checkBackup(join(folder, "loaded.backup"))).last.index).toBeGreaterThanOrEqual(before);
+
   // One that is begun and left alone does not keep its file for ever, nor the node.
   for await (const part of node.backup()) {
     expect(part.length).toBeGreaterThan(0);
