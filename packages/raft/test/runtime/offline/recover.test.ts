@@ -74,6 +74,7 @@ describe("recover", () => {
         leftBehind: ["a", "b", "c"].filter((each) => each !== name),
       });
       expect(made.plan.snapshotIndex).toBeGreaterThan(0);
+      expect(made.incarnation).not.toBe(atOnce(() => scanDirectory(disk)).identity?.incarnation);
       // The old directory has all that it had, and a word that nobody may start there.
       expect(contents(disk).filter((each) => !each.startsWith("do-not-start"))).toEqual(before);
       const again = new VirtualCluster(["a", "b", "c"]);

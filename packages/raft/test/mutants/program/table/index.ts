@@ -5,6 +5,7 @@ import { FILES } from "./files.js";
 import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
 import { NODE } from "./node.js";
+import { OFFLINE } from "./offline.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
 import { SNAPSHOT } from "./snapshot.js";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG,
   ...FILES,
   ...NODE,
+  ...OFFLINE,
 ];

@@ -309,7 +309,7 @@ export const SNAPSHOT: readonly Mutant[] = [
     rule: "F4",
     file: "runtime/snapshot-work.ts",
     find: `      writing.abort();
-      taking = null;`,
+      ended(error);`,
     replace: "      writing.abort();",
     difficulty: "medium",
     kind: "resource",
