@@ -2,7 +2,7 @@
  * The tools of runtime/offline on the directories of this machine. None of them needs a running node; all but the looking ones need
  * that none runs in the directory, and take its lock to make sure.
  */
-import { createClock, createDisk, createRandom, fileOn } from "./platform/index.js";
+import { createClock, createDisk, createRandom, placeOf } from "./platform/index.js";
 import {
   type BackupSummary,
   backUpDirectory as backUpOnDisk,
@@ -65,14 +65,14 @@ export function backUpDirectory(
   file: string,
   { uncommitted = false }: { readonly uncommitted?: boolean } = {},
 ): Promise<DirectoryBackup> {
-  const { disk, name } = fileOn(file);
+  const { disk, name } = placeOf(file);
   const takenAt = new Date().toISOString();
   return promised(() => backUpOnDisk(createDisk(directory), disk, name, { uncommitted, takenAt }));
 }
 
 /** Writes what comes from elsewhere, a running server's answer, into a new file, and checks it. */
 export function writeBackupFile(file: string, parts: AsyncIterable<Uint8Array>): Promise<BackupSummary> {
-  const { disk, name } = fileOn(file);
+  const { disk, name } = placeOf(file);
   const iterator = parts[Symbol.asyncIterator]();
   const next = (done: (error: Error | null, part: IteratorResult<Uint8Array> | null) => void): void => {
     iterator.next().then(
@@ -93,13 +93,13 @@ export function writeBackupFile(file: string, parts: AsyncIterable<Uint8Array>):
 
 /** Reads a backup as a whole. Throws a Refusal when it is not one, or not whole. */
 export function checkBackup(file: string): Promise<BackupSummary> {
-  const { disk, name } = fileOn(file);
+  const { disk, name } = placeOf(file);
   return promised(() => readBackup(disk, name));
 }
 
 /** Makes a data directory, the only member of a new cluster, out of a backup. */
 export function restoreDirectory(file: string, directory: string, cluster: NewCluster): Promise<RestoreMade> {
-  const { disk, name } = fileOn(file);
+  const { disk, name } = placeOf(file);
   const ports = { clock: createClock(), random: createRandom() };
   return promised(() => restoreBackup(disk, name, createDisk(directory), ports, cluster));
 }

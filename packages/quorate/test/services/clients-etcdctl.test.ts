@@ -1,5 +1,9 @@
 /** Debian's etcdctl 3.4 against every member of a real cluster, before and after its leader is killed with -9. */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkBackup } from "@quorate/raft";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePorts, Processes, until } from "../../../raft/test/proof/processes.js";
 import { startMember } from "../proof/member-process.js";
@@ -23,6 +27,21 @@ describe.skipIf(missing)("etcdctl", () => {
     if (ran.status !== 0) throw new Error(`etcdctl ${words.join(" ")} ended with ${ran.status}: ${ran.stderr}${ran.stdout}`);
     return ran.stdout;
   }
+
+  test("snapshot save gives a backup of ours, whole", async () => {
+    const { endpoints } = cluster.servers;
+    etcdctl(endpoints, ["put", "saved", "yes"]);
+    const folder = mkdtempSync(join(tmpdir(), "quorate-save-"));
+    try {
+      const file = join(folder, "saved.backup");
+      etcdctl(endpoints.slice(0, 1), ["snapshot", "save", file]);
+      const { head, entries, last } = await checkBackup(file);
+      expect([head.snapshot.index > 0, entries, last]).toEqual([true, 0, head.snapshot]);
+      expect(readFileSync(file).includes("saved")).toBe(true);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   interface Header {
     readonly header: { readonly revision: number; readonly member_id: number };

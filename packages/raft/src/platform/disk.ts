@@ -4,7 +4,7 @@
  * (measured: docs/benchmarks.md). The sync is always called on the descriptor that wrote.
  */
 import * as fs from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile } from "../runtime/ports.js";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.js";
 
@@ -27,12 +27,6 @@ const WORDS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only; mount it writable, or choose another directory",
   ENOTDIR: "a part of the path is a file; choose another directory",
 };
-
-/** A single file, as the disk of its folder and its name there. */
-export function fileOn(file: string): { readonly disk: Disk; readonly name: string } {
-  const path = resolve(file);
-  return { disk: createDisk(dirname(path)), name: basename(path) };
-}
 
 /** Up to this size a write to the page cache is not worth a trip through the thread pool. */
 const SYNCHRONOUS_WRITE_BYTES = 1024 * 1024;

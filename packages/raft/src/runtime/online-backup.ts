@@ -3,6 +3,7 @@
  * file (offline/backup-file.ts). Given piece by piece, as it is asked for; the snapshot's file is held meanwhile.
  */
 import type { LogPosition } from "../core/types.js";
+import { RaftError } from "./errors.js";
 import type { NodeBehind } from "./face.js";
 import { BackupWriter } from "./offline/backup-file.js";
 import { notExecuted } from "./proposals.js";
@@ -39,10 +40,15 @@ export function openBackup<Machine extends StateMachine>(
     const found = parts();
     if (found === null) return failed();
     found.snapshots.takeNow((failure, position) => {
-      if (position === null) opened(failure, null);
+      if (position === null) opened(asRaftError(failure), null);
       else opened(null, sourceOf(found, position, behind.running?.raft.currentTerm ?? position.term));
     });
   });
+}
+
+function asRaftError(error: Error | null): RaftError {
+  const message = `a snapshot for the backup could not be taken: ${error?.message ?? "no reason is known"}`;
+  return new RaftError("dataDirectory", message, { outcome: "not-executed", retry: "now" });
 }
 
 function sourceOf({ storage, clusterId, name, takenAt }: BackupParts, position: LogPosition, term: number): BackupSource {
@@ -64,7 +70,7 @@ function sourceOf({ storage, clusterId, name, takenAt }: BackupParts, position: 
       }
       files.read(position, offset, PIECE_BYTES, (data, last) => {
         if (data === null)
-          return done(new Error(`the snapshot at ${position.index} can't be read any more; take the backup again`), null);
+          return done(asRaftError(new Error(`the one at ${position.index} can't be read any more; take the backup again`)), null);
         offset += data.length;
         if (last) stage = "end";
         done(null, writer.snapshot(data));

@@ -266,11 +266,15 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
   function takeNow(done: (error: Error | null, position: LogPosition | null) => void): void {
     if (stopped) return done(nothingToTake(), null);
     if (taking === null && raft.snapshot.lastIncludedIndex >= raft.lastApplied) return done(null, positionOf(raft.snapshot));
-    const underWay = taking !== null;
-    if (!underWay) take();
+    if (taking !== null) {
+      // It was begun before, and may lack what is applied now.
+      waiting.push(() => takeNow(done));
+      return;
+    }
+    const position = { index: raft.lastApplied, term: raft.termAt(raft.lastApplied) ?? 0 };
+    take();
     if (taking === null) return done(nothingToTake(), null);
-    // One that was begun before may lack what is applied now.
-    waiting.push((error) => (error === null || underWay ? takeNow(done) : done(error, null)));
+    waiting.push((error) => done(error, error === null ? position : null));
   }
 
   return {

@@ -4,12 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
+  checkBackup,
   inspectDirectory,
   type NodeEvent,
   openRaftNode,
   type RaftNode,
   recoverDirectory,
+  restoreDirectory,
   type StateMachine,
+  writeBackupFile,
 } from "../../src/index.js";
 import { freePorts, until } from "../proof/processes.js";
 
@@ -102,4 +105,47 @@ test("two of three are destroyed, the third is recovered, two join it, and an ol
   await expect(old.propose(Buffer.from("x"), { timeoutMs: 300 })).rejects.toMatchObject({
     code: expect.stringMatching(/notLeader|timeout/),
   });
+}, 60_000);
+
+test("a backup of a node that runs holds all that was acknowledged; several at once; a node that closes ends it", async () => {
+  const node = await start("a", ["a"], "a");
+  for (let line = 0; line < 30; line += 1) await node.propose(Buffer.from(`line ${line}`));
+  const take = async (): Promise<Uint8Array> => {
+    const parts: Uint8Array[] = [];
+    for await (const part of node.backup("now")) parts.push(part);
+    return Buffer.concat(parts);
+  };
+  const [one, other] = await Promise.all([take(), take()]);
+  expect(one).toEqual(other);
+  await node.propose(Buffer.from("later"));
+  const file = join(folder, "file.backup");
+  await writeBackupFile(file, node.backup("later"));
+  const summary = await checkBackup(file);
+  expect(summary).toMatchObject({ entries: 0, head: { name: "a", takenAt: "later" } });
+  expect(summary.last.index).toBe(node.status().lastApplied);
+  await restoreDirectory(file, join(folder, "b"), { name: "b", address: addressOf("b"), token: "" });
+  const restored = await start("b", ["b"], "b");
+  expect(await restored.read(({ all }) => all.length)).toBe(31);
+
+  // While others write all the time.
+  let writes = true;
+  const load = (async (): Promise<void> => {
+    while (writes) await node.propose(Buffer.from("load"));
+  })();
+  const before = node.status().commitIndex;
+  await writeBackupFile(join(folder, "loaded.backup"), node.backup());
+  writes = false;
+  await load;
+  expect((await checkBackup(join(folder, "loaded.backup"))).last.index).toBeGreaterThanOrEqual(before);
+
+  // One that is begun and left alone does not keep its file for ever, nor the node.
+  for await (const part of node.backup()) {
+    expect(part.length).toBeGreaterThan(0);
+    break;
+  }
+  await node.propose(Buffer.from("not yet in a snapshot"));
+  const pending = take();
+  const closed = node.close();
+  await Promise.allSettled([pending, closed]);
+  await expect(take()).rejects.toMatchObject({ code: "closed" });
 }, 60_000);

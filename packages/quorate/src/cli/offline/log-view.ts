@@ -27,7 +27,7 @@ export function verifyLines(found: ScannedDirectory): readonly string[] {
   const { findings, location, last, entries, hardState, snapshots, blocked } = found;
   const lines = findings.map(findingLine);
   if (blocked !== null) lines.push(`note: no node may start here: ${blocked}`);
-  const holds = `${entries.length} entries, the last ${last.index} of term ${last.term}; known to be committed up to ${Math.max(hardState.commitIndex, snapshots[0]?.lastIncludedIndex ?? 0)}`;
+  const holds = `${entries.length} entries, the last ${last.index} of term ${last.term}; known to be committed up to ${Math.max(hardState.commitIndex, snapshots.find(({ metadata }) => metadata !== null)?.lastIncludedIndex ?? 0)}`;
   const verdicts: Readonly<Record<Finding["degree"], string>> = {
     note: "whole",
     torn: "whole but for a write that was never finished; a node starts here and leaves it out",

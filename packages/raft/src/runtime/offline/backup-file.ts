@@ -4,7 +4,8 @@
  *
  * Frame: type u8, length u32, crc32c u32 (seeded; over the type and the content), content. The first frame, which begins with the letters
  * `QuorateBackup`, says where the state comes from; then come pieces of a snapshot's portable body (snapshot-body.ts) and the
- * entries after it; the last frame repeats their number and where the state ends.
+ * entries after it; the last frame repeats their number and where the state ends. It is filled with zeros so that the file's length
+ * leaves 32 when divided by 512: etcdctl saves nothing of another length.
  */
 import { ByteReader, ByteWriter, DecodeError } from "../../core/bytes.js";
 import type { Entry, LogPosition, Term } from "../../core/types.js";
@@ -33,9 +34,13 @@ export interface BackupHead {
   readonly term: Term;
 }
 
+const LENGTH_UNIT = 512;
+const LENGTH_REST = 32;
+
 export class BackupWriter {
   #checksum = 0;
   #frames = 0;
+  #bytes = 0;
 
   head(head: BackupHead): Uint8Array {
     const writer = new ByteWriter();
@@ -69,6 +74,8 @@ export class BackupWriter {
     writer.u64(this.#frames);
     writer.u64(last.index);
     writer.u64(last.term);
+    const length = this.#bytes + HEADER_BYTES + writer.length;
+    writer.raw(new Uint8Array((LENGTH_UNIT + LENGTH_REST - (length % LENGTH_UNIT)) % LENGTH_UNIT));
     return this.#frame(FrameType.end, writer.finish());
   }
 
@@ -80,6 +87,7 @@ export class BackupWriter {
     writer.u32(this.#checksum);
     writer.raw(content);
     this.#frames += 1;
+    this.#bytes += HEADER_BYTES + content.length;
     return writer.finish();
   }
 }
@@ -227,7 +235,7 @@ export class BackupReader {
     this.#endBody();
     const frames = reader.u64();
     const last = { index: reader.u64(), term: reader.u64() };
-    reader.end();
+    if (reader.raw(reader.remaining).some((byte) => byte !== 0)) throw new DecodeError("has an end of another form");
     if (frames !== this.#frames || last.index !== this.#last.index || last.term !== this.#last.term)
       throw new DecodeError("ends with other numbers than it has parts");
     if (this.#last.term > (this.#head?.term ?? 0)) throw new DecodeError("holds an entry of a term that it does not know");

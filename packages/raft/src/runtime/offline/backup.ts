@@ -7,7 +7,7 @@ import { readExactly } from "../storage/read.js";
 import { call, perform, type Task } from "../task.js";
 import { type BackupContent, BackupReader, type BackupSummary, BackupWriter } from "./backup-file.js";
 
-import { type NewCluster, type NewClusterMade, newIncarnation, stateOf } from "./brought.js";
+import { endOf, type NewCluster, type NewClusterMade, newIncarnation, stateOf } from "./brought.js";
 import { Refusal } from "./finding.js";
 import { lockedFresh, makeFresh } from "./fresh-directory.js";
 import { lookingAt, scanDirectory } from "./scan-directory.js";
@@ -34,7 +34,7 @@ export function* backUpDirectory(disk: Disk, target: Disk, path: string, options
       found.hardState.commitIndex,
       found.snapshots.find(({ metadata }) => metadata !== null)?.lastIncludedIndex ?? 0,
     );
-    const upTo = options.uncommitted ? found.last.index : Math.min(found.last.index, committed);
+    const upTo = options.uncommitted ? endOf(found) : Math.min(endOf(found), committed);
     const state = stateOf(disk, found, upTo);
     const { owner } = found;
     if (owner === null) throw new Refusal(`${disk.location} holds no data of a node: there is nothing to back up`);
@@ -46,7 +46,7 @@ export function* backUpDirectory(disk: Disk, target: Disk, path: string, options
       for (const entry of state.entries) yield* put(writer.entry(entry));
       yield* put(writer.end(state.last));
     });
-    const leftOut = found.last.index > state.last.index ? { first: state.last.index + 1, last: found.last.index } : null;
+    const leftOut = endOf(found) > state.last.index ? { first: state.last.index + 1, last: endOf(found) } : null;
     return { ...summary, leftOut };
   });
 }

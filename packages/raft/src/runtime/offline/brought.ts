@@ -39,12 +39,13 @@ export function firstUnreadable(found: ScannedDirectory): Index | null {
   const base = baseOf(found);
   let index = base.index + 1;
   if (base.index < found.start.index) return index;
+  if (!logFollows(found, base)) return found.endIsLost ? index : null;
   for (const entry of found.entries) {
     if (entry.index < index) continue;
     if (entry.index !== index || entry.type === null) return index;
     index += 1;
   }
-  return index <= found.last.index || found.endIsLost ? index : null;
+  return index <= endOf(found) || found.endIsLost ? index : null;
 }
 
 /** Where the entries that can be brought begin: after the newest whole snapshot. */
@@ -53,16 +54,25 @@ function baseOf(found: ScannedDirectory): LogPosition {
   return snapshot === null ? { index: 0, term: 0 } : { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
 }
 
+/** Where the entries that go on after the newest whole snapshot end. A log that does not agree with it was to begin anew (WAL11). */
+export function endOf(found: ScannedDirectory): Index {
+  const base = baseOf(found);
+  return logFollows(found, base) ? Math.max(base.index, found.last.index) : base.index;
+}
+
+function logFollows({ start, entries }: ScannedDirectory, base: LogPosition): boolean {
+  if (base.index === 0) return start.index === 0;
+  const term = start.index === base.index ? start.term : entries.find(({ index }) => index === base.index)?.term;
+  return term === base.term;
+}
+
 /** Throws a Refusal where something of it can't be read. `found` was scanned with the content of all entries. */
 export function stateOf(disk: Disk, found: ScannedDirectory, upTo: Index): BroughtState {
   const base = baseOf(found);
   const snapshot = newestWhole(found);
   const entries: Entry[] = [];
   let last = base;
-  // A log that does not agree with the snapshot, or ends before it, was to begin anew after it (WAL11).
-  const termThere =
-    found.start.index === base.index ? found.start.term : found.entries.find(({ index }) => index === base.index)?.term;
-  const follows = base.index === 0 ? found.start.index === 0 : termThere === base.term;
+  const follows = logFollows(found, base);
   for (const { index, term, type, data } of follows ? found.entries : []) {
     if (index <= base.index || index > upTo) continue;
     if (index !== last.index + 1 || type === null || data === null) break;

@@ -16,7 +16,7 @@ import { memberId } from "../member-id.js";
 import type { Clock, Disk, Random } from "../ports.js";
 import type { Task } from "../task.js";
 import { writeBlock } from "./block.js";
-import { firstUnreadable, type NewCluster, type NewClusterMade, newestWhole, newIncarnation, stateOf } from "./brought.js";
+import { endOf, firstUnreadable, type NewCluster, type NewClusterMade, newestWhole, newIncarnation, stateOf } from "./brought.js";
 import { Refusal } from "./finding.js";
 import { lockedFresh, makeFresh } from "./fresh-directory.js";
 import { lookingAt, type ScannedDirectory, scanDirectory } from "./scan-directory.js";
@@ -66,7 +66,7 @@ export function planRecovery(found: ScannedDirectory, request: RecoveryRequest):
       `clusterToken is "${request.token}": with it the new cluster would have the id of the old one, and its members could come back into it; choose another`,
     );
   const unreadable = firstUnreadable(found);
-  const logEnd = Math.max(found.last.index, snapshotIndex);
+  const logEnd = endOf(found);
   const upTo = request.dropAfter ?? logEnd;
   if (upTo < snapshotIndex)
     throw new Refusal(

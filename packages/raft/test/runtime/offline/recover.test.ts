@@ -74,6 +74,7 @@ describe("recover", () => {
         leftBehind: ["a", "b", "c"].filter((each) => each !== name),
       });
       expect(made.plan.snapshotIndex).toBeGreaterThan(0);
+      expect(made.incarnation).not.toBe(atOnce(() => scanDirectory(disk)).identity?.incarnation);
       // The old directory has all that it had, and a word that nobody may start there.
       expect(contents(disk).filter((each) => !each.startsWith("do-not-start"))).toEqual(before);
       const again = new VirtualCluster(["a", "b", "c"]);
@@ -252,6 +253,8 @@ describe("backup and restore", () => {
       shelf.bytesOf("one.backup").length,
     ]);
     expect([...shelf.files.keys()]).toEqual(["one.backup"]);
+    // etcdctl saves nothing of another length.
+    expect(backup.bytes % 512).toBe(32);
     const target = new BytesDisk();
     atOnce(() => restoreBackup(shelf, "one.backup", target, portsOf(2), NEW));
     expect(worstOf(atOnce(() => scanDirectory(target)).findings)).toBe("note");

@@ -84,7 +84,7 @@ describe("it says what a start says", () => {
 
   test("the last batch cut off", () => {
     const seen = new Set<string>();
-    for (let cut = second; cut < third; cut += 5) {
+    for (let cut = second; cut < third; cut += 17) {
       const copy = disk.copy();
       copy.bytesOf(path).fill(0, cut, third);
       seen.add(agrees(copy, `cut at ${cut}`));
@@ -94,14 +94,14 @@ describe("it says what a start says", () => {
 
   test("a flipped bit", () => {
     const seen = new Map<string, number>();
-    for (let at = 0; at < third; at += 7) {
+    for (let at = 0; at < third; at += 23) {
       const copy = disk.copy();
       const bytes = copy.bytesOf(path);
       bytes[at] = (bytes[at] ?? 0) ^ 4;
       const verdict = agrees(copy, `flipped at ${at}`);
       seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
     }
-    expect(seen.get("bad")).toBeGreaterThan(100);
+    expect(seen.get("bad")).toBeGreaterThan(40);
     // Between batches and behind the header there are zeros that nobody reads.
     expect(seen.get("whole")).toBeGreaterThan(0);
   });

@@ -8,6 +8,7 @@ import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
 import { MEMBERS } from "./members.js";
 import { NODE } from "./node.js";
+import { OFFLINE } from "./offline.js";
 import { READS } from "./reads.js";
 import { REPLICATION } from "./replication.js";
 import { SESSIONS } from "./sessions.js";
@@ -26,4 +27,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DURABLE,
   ...FLOW,
   ...MEMBERS,
+  ...OFFLINE,
 ];
