@@ -38,6 +38,7 @@ const STATUS: NodeStatus = {
   pendingReads: 0,
   voters: ["a", "b"],
   learners: [],
+  recovering: null,
   warnings: [],
   peers: [{ name: "b", address: "127.0.0.1:22380", connected: true, matchIndex: null, nextIndex: null, state: null }],
   members: [],

@@ -21,8 +21,8 @@ import type { StateMachine } from "./state-machine.js";
 /** What this work asks of the files; storage/snapshot-store.ts has them. Callbacks as everywhere: at once or later. */
 export interface SnapshotFiles {
   begin(metadata: SnapshotMetadata): SnapshotWriting;
-  /** Bytes of a snapshot's portable body, verified. Null: there is no such snapshot any more, or it is damaged. */
-  read(position: LogPosition, offset: number, maxBytes: number, done: (data: Uint8Array | null, last: boolean) => void): void;
+  /** Bytes of a snapshot's portable body, verified. Null: there is no such snapshot any more, it can't be read, or it is damaged. */
+  read(position: LogPosition, offset: number, maxBytes: number, done: PieceRead): void;
   /** Begins to receive; an earlier one that is not finished is dropped. */
   receive(position: LogPosition): SnapshotReceiving;
   /** The pieces of a durable snapshot, one a call; null after the last one. */
@@ -30,6 +30,8 @@ export interface SnapshotFiles {
   /** Removes all but the two newest. Tells the position of the older one that was kept, if there is one. */
   prune(done: (error: Error | null, oldestKept: LogPosition | null) => void): void;
 }
+
+export type PieceRead = (data: Uint8Array | null, last: boolean, isDamaged: boolean) => void;
 
 export interface SnapshotWriting {
   add(piece: Uint8Array, done: (error: Error | null) => void): void;
@@ -143,6 +145,16 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     inTurn(step);
   }
 
+  /** What is on the disk is damaged, and nothing of it was sent. The state itself is in memory: it is written anew. */
+  function replace(index: number): void {
+    if (taking !== null || index !== raft.snapshot.lastIncludedIndex) return;
+    parts.publish({
+      type: "warning",
+      message: `the snapshot at ${index} is damaged; nothing of it was sent, and a new one is taken`,
+    });
+    take();
+  }
+
   function compact(): void {
     files.prune((error, oldestKept) => {
       if (stopped) return;
@@ -192,8 +204,9 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       if (taking === null && !stopped && raft.lastApplied > raft.snapshot.lastIncludedIndex && isDue()) take();
     },
     readPiece(request) {
-      files.read(positionOf(request), request.offset, request.maxBytes, (data, last) => {
+      files.read(positionOf(request), request.offset, request.maxBytes, (data, last, isDamaged) => {
         if (stopped) return;
+        if (isDamaged) replace(request.lastIncludedIndex);
         driver.tell((core, now) =>
           core.snapshotChunkRead(now, request.to, request.lastIncludedIndex, request.offset, data, last),
         );

@@ -4,7 +4,6 @@
  * the new boot is durable.
  */
 import type { SnapshotMetadata } from "../core/output.js";
-import type { Index } from "../core/types.js";
 import type { FounderRecord } from "./founding.js";
 import type { GroupLog, GroupLogHandler, RecoveredGroup } from "./log-store.js";
 import { GROUP } from "./network.js";
@@ -25,6 +24,13 @@ export interface StorageOptions {
   readonly segmentBytes: number;
   /** The last chance to refuse: the directory is locked, and nothing in it was changed. */
   readonly beforeChanges?: (done: (error: Error | null) => void) => void;
+  /** Part of the log is lost: why this node can't be repaired by others, or null. Nothing was changed yet. */
+  readonly beyondRepair?: (found: {
+    readonly recovered: RecoveredGroup;
+    readonly snapshot: SnapshotMetadata | null;
+    readonly founders: readonly FounderRecord[];
+    readonly incarnation: bigint;
+  }) => string | null;
 }
 
 export interface NodeStorage {
@@ -59,7 +65,8 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
   }
 }
 
-function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: StorageOptions): Task<NodeStorage> {
+function* openLocked(options: StorageOptions): Task<NodeStorage> {
+  const { disk, clock, random, clusterId, name, segmentBytes } = options;
   const found = yield* readIdentity(disk);
   // A process that was killed may have left the name of the identity, or of a folder, in the cache only.
   yield* perform((done) => disk.syncDirectory("", done));
@@ -85,12 +92,23 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
   if (found === null) yield* writeIdentity(disk, identity);
   // The snapshots are only looked at, and the log refuses before it changes anything.
   const { store, newest, damaged, tidy } = yield* openSnapshots(disk, owner);
-  const { log, groups, torn } = yield* openLog({
+  const { log, groups, torn, damage } = yield* openLog({
     disk,
     clock,
     owner,
     segmentBytes,
-    accept: (recovered) => checkReach(disk.location, newest, recovered.get(GROUP)?.start.index ?? 0),
+    snapshotOf: (group) =>
+      group === GROUP && newest !== null ? { index: newest.lastIncludedIndex, term: newest.lastIncludedTerm } : null,
+    accept: (found, what) => {
+      const recovered = found.get(GROUP);
+      if (recovered?.recovering === undefined) return;
+      const { founders, incarnation } = identity;
+      const why = options.beyondRepair?.({ recovered, snapshot: newest, founders, incarnation }) ?? null;
+      if (why !== null)
+        throw new Error(
+          `${disk.location} is damaged (${what.join("; ")}), and ${why}. Nothing was changed. Remove this member from the cluster, keep this directory aside, and add the member again with an empty one`,
+        );
+    },
   });
   try {
     yield* tidy();
@@ -104,6 +122,9 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
 
   const { hardState, start } = EMPTY_BOUNDS;
   const warnings = damaged.map((what) => `${what}; it was put aside and an older state is used`);
+  for (const what of damage) warnings.push(`${what}; it was left behind`);
+  if (groups.get(GROUP)?.recovering !== undefined)
+    warnings.push("part of the log is lost: this member neither votes nor leads until the others have repaired it");
   if (torn) warnings.push("the last write of the log was never finished and was left out; nobody was told of it");
   const { boot, founders } = identity;
   return {
@@ -126,16 +147,6 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes }: Sto
     counters: () => ({ ...log.counters }),
     close: (done) => log.close(() => writer.whenIdle(() => disk.unlock(() => done()))),
   };
-}
-
-/** The log may begin later than at its first entry only where a snapshot holds what is missing. */
-function checkReach(location: string, newest: SnapshotMetadata | null, logStart: Index): void {
-  const reached = newest?.lastIncludedIndex ?? 0;
-  if (reached >= logStart) return;
-  const what = newest === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${reached}`;
-  throw new Error(
-    `${location}: ${what}, but the log begins only after ${logStart}: newer snapshots are damaged or gone. Nothing was changed. Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
-  );
 }
 
 /** Writes of the identity, one after the other. */

@@ -3,6 +3,7 @@
  * it; what no log can see (the very last write lost as if it had never been asked for, storage rows D9, D23 and D26) is outside of
  * what Raft promises on a disk that lies.
  */
+import { RECORD_HEADER_BYTES, RecordType, readHeader } from "../runtime/storage/record.js";
 import type { Incident } from "./plan.js";
 import type { Platter } from "./platter.js";
 import { SECTOR_BYTES } from "./platter-content.js";
@@ -39,6 +40,25 @@ export function damageDisk(platter: Platter, { how, where, place }: Damage, chan
   if (isZero(bytes, start, start + length)) return null;
   platter.damage(path, (content) => content.fill(0, start, start + length));
   return `${length} bytes of ${path} from byte ${start} on ${how === "zeros" ? "are zeros now" : "were never written"}`;
+}
+
+/** One bit of one of the newest commands of the log, the last one most often. */
+export function damageNewest(platter: Platter, chance: SeededRandom): string | null {
+  const files = platter.files;
+  const path = [...files.keys()]
+    .filter((each) => belongsTo(each, "log"))
+    .sort()
+    .at(-1);
+  const bytes = path === undefined ? undefined : files.get(path);
+  if (path === undefined || bytes === undefined) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const commands: number[] = [];
+  for (let at = BLOCK_BYTES; at + RECORD_HEADER_BYTES < bytes.length; at += 8) {
+    const header = readHeader(bytes, view, at);
+    if (header?.type === RecordType.entry && header.payloadLength > 0) commands.push(at + RECORD_HEADER_BYTES);
+  }
+  const at = commands.at(-1 - (chance.chance(600) ? 0 : chance.below(3)));
+  return at === undefined ? null : flip(platter, path, bytes, at, chance);
 }
 
 /** One bit. Where that would leave a sector of zeros, another. */

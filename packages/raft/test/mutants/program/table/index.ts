@@ -6,6 +6,7 @@ import { LEADERSHIP } from "./leadership.js";
 import { LOG } from "./log.js";
 import { NODE } from "./node.js";
 import { READS } from "./reads.js";
+import { REPAIR } from "./repair.js";
 import { REPLICATION } from "./replication.js";
 import { SNAPSHOT } from "./snapshot.js";
 
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG,
   ...FILES,
   ...NODE,
+  ...REPAIR,
 ];
