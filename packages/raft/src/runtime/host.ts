@@ -187,7 +187,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         const { id, cluster } = this.options;
         const records = new Founding(cluster, { name: id, incarnation }, founders).records;
         const known = newestConfiguration(recovered, snapshot?.configuration ?? foundingConfiguration(cluster, records));
-        const others = known?.members.some((member) => member.id !== memberId(id, incarnation)) ?? false;
+        if (known === null || known.voters.length === 0) return "nothing that is left says who the other members are";
+        const others = known.members.some((member) => member.id !== memberId(id, incarnation));
         return others ? null : "there is no other member who could hold what is lost";
       },
     });

@@ -66,6 +66,11 @@ const NAME_BYTES = 21;
 /** The last byte of a batch. Not zero: a batch whose end is zeros was never written to its end (recovery.ts). */
 const END = 0x7f;
 export const MAX_VOTED_FOR_BYTES = 128;
+/**
+ * The highest bit of the commit index: entries are lost, and this member must be repaired before it votes. A version that does
+ * not know it takes the number for one that can't be, and refuses the directory; that is as it must be.
+ */
+const RECOVERING = 2 ** 31;
 
 function writeHardStates(writer: ByteWriter, writes: readonly GroupWrite[]): void {
   // The last write of a group tells its hard state after the batch.
@@ -79,15 +84,18 @@ function writeHardStates(writer: ByteWriter, writes: readonly GroupWrite[]): voi
 
 export function writeHardState(writer: ByteWriter, { currentTerm, votedFor, commitIndex, recovering }: HardState): void {
   writer.u64(currentTerm);
-  writer.u64(commitIndex);
-  writer.u8(recovering === true ? 1 : 0);
+  writer.u32(commitIndex % 2 ** 32);
+  writer.u32(Math.floor(commitIndex / 2 ** 32) + (recovering === true ? RECOVERING : 0));
   writer.text(votedFor ?? "");
 }
 
 export function readHardState(reader: ByteReader): HardState {
   const currentTerm = reader.u64();
-  const commitIndex = reader.u64();
-  const recovering = reader.flag();
+  const low = reader.u32();
+  const high = reader.u32();
+  const recovering = high >= RECOVERING;
+  const commitIndex = (high % RECOVERING) * 2 ** 32 + low;
+  if (!Number.isSafeInteger(commitIndex)) throw new DecodeError("holds an index above 2^53");
   const votedFor = reader.text(MAX_VOTED_FOR_BYTES);
   const state = { currentTerm, commitIndex, votedFor: votedFor === "" ? null : votedFor };
   return recovering ? { ...state, recovering } : state;
@@ -106,7 +114,7 @@ function recordsOf(writes: readonly GroupWrite[]): number {
 
 /** An upper bound of what the batch will take. */
 export function batchBytes(writes: readonly GroupWrite[]): number {
-  const states = 2 + writes.length * (4 + 19 + MAX_VOTED_FOR_BYTES);
+  const states = 2 + writes.length * (4 + 18 + MAX_VOTED_FOR_BYTES);
   const bytes = recordBytes(START_BYTES + states) + BLOCK_BYTES + recordsLength(writes);
   return aligned(bytes + recordBytes(4 + states + recordsOf(writes) * NAME_BYTES + 1), SECTOR_BYTES);
 }
