@@ -120,7 +120,7 @@ export const REPAIR: readonly Mutant[] = [
     rule: "3, WAL1",
     file: "core/recovery.ts",
     find: 'if (Math.min(recovery.agreed.index, log.durableIndex) >= goal.index) end(state, "led");',
-    replace: 'if (recovery.agreed.index >= goal.index) end(state, "led");',
+    replace: 'if (recovery.agreed.index >= goal.index && log.durableIndex >= 0) end(state, "led");',
     difficulty: "medium",
     kind: "safety",
     fromRuleAlone: true,
@@ -245,7 +245,7 @@ export const REPAIR: readonly Mutant[] = [
     file: "runtime/storage/salvage.ts",
     find: `  if (next !== undefined && next.header.prevChecksum !== header.checksum) return false;
 `,
-    replace: "",
+    replace: "  if (next !== undefined && next.header.place < 0) return false;\n",
     difficulty: "hard",
     kind: "safety",
     fromRuleAlone: true,
