@@ -570,10 +570,7 @@ function createState(start: RaftStart): RaftState {
     leasePromise: null,
     silentUntil: start.now,
     readRound: 0,
-    recovery:
-      start.recovering === undefined
-        ? null
-        : newRecovery(start.recovering.remaining, hardState.currentTerm, start.recovering.firstRequestId),
+    recovery: start.recovering === undefined ? null : newRecovery(start.recovering, hardState.currentTerm, start.now),
     outbox: { ready: [], held: [] },
     persistence: {
       nextTicket: 1,

@@ -30,6 +30,7 @@ export interface Recovery {
   remaining: LogItem[] | null;
   /** The disk still has lost entries, and what followed them, after the log's end. */
   onDisk: boolean;
+  readonly startedAt: Micros;
   /** No acknowledgement of an earlier life was given in a later term than this. */
   readonly promisedTerm: Term;
   readonly firstRequestId: number;
@@ -43,8 +44,13 @@ export interface Recovery {
   askedAt: Micros | null;
 }
 
-export function newRecovery(remaining: readonly LogItem[] | null, promisedTerm: Term, firstRequestId: number): Recovery {
+export function newRecovery(
+  { remaining, firstRequestId }: { readonly remaining: readonly LogItem[] | null; readonly firstRequestId: number },
+  promisedTerm: Term,
+  startedAt: Micros,
+): Recovery {
   return {
+    startedAt,
     remaining: remaining === null ? null : [...remaining],
     onDisk: remaining !== null,
     promisedTerm,
@@ -237,8 +243,12 @@ function restore(state: RaftState, items: readonly LogItem[], how: "copied" | "d
 }
 
 function end(state: RaftState, how: "copied" | "discarded" | "led"): void {
+  const { recovery } = state;
+  // A lease that was given before the start may still run, and that leases are on may only be known now (design law 9).
+  if (recovery !== null && configurationOf(state).leases)
+    state.silentUntil = Math.max(state.silentUntil, recovery.startedAt + state.options.electionTimeoutMicros);
   // Entries that were written in the place of the first lost one, or below, have removed what followed it from the disk too.
-  if (how !== "copied" && state.recovery?.onDisk === true) state.persistence.rewrite = true;
+  if (how !== "copied" && recovery?.onDisk === true) state.persistence.rewrite = true;
   state.recovery = null;
   // Votes wait until it is durable.
   markHardStateDirty(state);
