@@ -49,7 +49,7 @@ export type Incident = At &
     | {
         readonly kind: "damage";
         readonly node: number;
-        readonly how: "flip" | "zeros" | "misdirected" | "lostWrite" | "garbledLoss";
+        readonly how: "flip" | "zeros" | "misdirected" | "lostWrite" | "garbledLoss" | "newestVote";
         readonly where: "log" | "snapshot" | "identity";
         /** Where in the files, as a part of 2^32. */
         readonly place: number;
@@ -411,7 +411,8 @@ function drawIncident(
     case "damage": {
       const victim = random.pick(spoilable);
       if (victim === undefined) return null;
-      const how = random.pick(["flip", "flip", "zeros", "misdirected", "lostWrite", "garbledLoss"] as const) ?? "flip";
+      const how =
+        random.pick(["flip", "flip", "zeros", "misdirected", "lostWrite", "garbledLoss", "newestVote"] as const) ?? "flip";
       const where = random.pick(["log", "log", "log", "snapshot", "identity"] as const) ?? "log";
       return { at, kind, node: victim, how, where, place: random.nextUint32(), down };
     }
