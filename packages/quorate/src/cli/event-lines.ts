@@ -48,6 +48,16 @@ export function describeEvent(event: NodeEvent): EventLine | null {
       return warning(
         `${nameOfMember(event.peer)} came back with less than it had confirmed (${event.durableIndex}, was ${event.matchIndex}): its disk lost data`,
       );
+    case "followerRecovering":
+      return warning(
+        `${nameOfMember(event.peer)} has lost part of its log (it holds ${event.durableIndex}, and had confirmed ${event.matchIndex}): it is being repaired`,
+      );
+    case "recovered":
+      return info(`its log is whole again, up to index ${event.lastIndex}`);
+    case "appliedDiffers":
+      return warning(
+        `${event.name} has applied something else than this node, from index ${event.first} to ${event.last}: one of the two is wrong; compare their data before you trust either`,
+      );
     case "loopLate":
       return warning(`was held up for ${Math.round(event.byMs)} ms: the machine is overloaded, or the process was stopped`);
     case "dropped":

@@ -39,6 +39,7 @@ const STATUS: NodeStatus = {
   sessions: { open: 0, answeredAgain: 0, answeredAcrossTerms: 0, expired: 0, refused: 0 },
   voters: ["a", "b"],
   learners: [],
+  recovering: null,
   warnings: [],
   peers: [{ name: "b", address: "127.0.0.1:22380", connected: true, matchIndex: null, nextIndex: null, state: null }],
   members: [],

@@ -27,13 +27,17 @@ export function appendAsLeader(
   return first;
 }
 
-/** Adds entries at the end of the log, and what follows from their being there. */
-export function extendLog(state: RaftState, entries: readonly Entry[]): void {
+/** Adds entries at the end of the log, and what follows from their being there. Restored: they were there before (recovery.ts). */
+export function extendLog(
+  state: RaftState,
+  entries: readonly Entry[],
+  type: "entriesAppended" | "entriesRestored" = "entriesAppended",
+): void {
   const first = entries[0];
   if (first === undefined) return;
   state.log.append(entries, state.persistence.nextTicket);
   state.effects.replicate = true;
-  emit(state, { type: "entriesAppended", first: first.index, last: state.log.lastIndex, term: state.currentTerm });
+  emit(state, { type, first: first.index, last: state.log.lastIndex, term: state.currentTerm });
   for (const entry of entries) if (entry.type === "configuration") adoptConfiguration(state, entry);
 }
 

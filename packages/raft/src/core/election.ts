@@ -11,6 +11,7 @@ import { boundByLease } from "./lease.js";
 import type { RequestPreVote, RequestPreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from "./message.js";
 import { send } from "./outbox.js";
 import { isVoter, quorumValue, replicationTargets, voteOutcome } from "./quorum.js";
+import { onRecoveryTimeout } from "./recovery.js";
 import {
   becomeFollower,
   enterTerm,
@@ -28,6 +29,10 @@ import { EMPTY_BYTES, type MemberId, type Micros } from "./types.js";
 export function onElectionTimeout(state: RaftState): void {
   emit(state, { type: "electionTimeout", term: state.currentTerm });
   setLeader(state, null);
+  if (state.recovery !== null) {
+    onRecoveryTimeout(state, state.recovery);
+    return;
+  }
   if (!mayCampaign(state)) {
     resetElectionTimer(state);
     return;
@@ -64,6 +69,8 @@ function startPreVote(state: RaftState, reason: string): void {
 /** Starts an election (section 5.2). The requests and one's own vote wait until term and vote are durable. */
 export function startElection(state: RaftState, reason: string, leadershipTransfer: boolean): void {
   invariant(state.role !== "leader", "a leader never campaigns", `term ${state.currentTerm}`);
+  // Whatever it was asked by: its log may lack what is committed.
+  if (state.recovery !== null) return;
   // To campaign is to back oneself.
   invariant(
     leadershipTransfer || boundByLease(state, state.id) === null,
@@ -180,7 +187,7 @@ export function checkQuorum(state: RaftState): void {
  * neither votes nor takes the new term, so a server that was cut off or removed can't depose a leader that works. Not held
  * against the leader itself: if it asks, it does not lead any more.
  */
-function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | "leasePromised" | null {
+export function refusalToDisturb(state: RaftState, candidate: MemberId): "leaderAlive" | "justStarted" | "leasePromised" | null {
   if (state.role === "leader") return "leaderAlive";
   const bound = boundByLease(state, candidate);
   if (bound !== null) return bound;
@@ -199,7 +206,7 @@ function hasNoConfiguration(state: RaftState): boolean {
 /** Changes nothing here: no term, no vote, and no timer of one that waits for a leader. */
 export function handleRequestPreVote(state: RaftState, from: MemberId, message: RequestPreVote): void {
   const refuse = (
-    reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "noConfiguration" | "logNotUpToDate",
+    reason: "staleTerm" | "leaderAlive" | "justStarted" | "leasePromised" | "noConfiguration" | "logNotUpToDate" | "recovering",
   ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.proposedTerm, reason, preVote: true });
     respond(false);
@@ -215,6 +222,7 @@ export function handleRequestPreVote(state: RaftState, from: MemberId, message: 
   if (message.proposedTerm <= state.currentTerm) return refuse("staleTerm");
   const disturbing = refusalToDisturb(state, from);
   if (disturbing !== null) return refuse(disturbing);
+  if (state.recovery !== null) return refuse("recovering");
   if (hasNoConfiguration(state)) return refuse("noConfiguration");
   if (!state.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)) return refuse("logNotUpToDate");
   respond(true);
@@ -244,12 +252,14 @@ export function ignoresRequestVote(state: RaftState, from: MemberId, message: Re
 /** Raft Figure 2, RequestVote. A higher term has already been taken (handlers.ts). */
 export function handleRequestVote(state: RaftState, from: MemberId, message: RequestVote): void {
   const refuse = (
-    reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate" | "leasePromised" | "justStarted",
+    reason: "staleTerm" | "votedForOther" | "noConfiguration" | "logNotUpToDate" | "leasePromised" | "justStarted" | "recovering",
   ): void => {
     emit(state, { type: "voteRefused", candidate: from, term: message.term, reason, preVote: false });
     send(state, from, { type: "RequestVoteResponse", term: state.currentTerm, voteGranted: false });
   };
   if (message.term < state.currentTerm) return refuse("staleTerm");
+  // Its own log can't tell whether the candidate's holds everything that this server helped to commit.
+  if (state.recovery !== null) return refuse("recovering");
   // The term may have been taken from another message; what was promised to a lease holds all the same.
   const bound = message.leadershipTransfer ? null : boundByLease(state, from);
   if (bound !== null) return refuse(bound);

@@ -40,7 +40,8 @@ export type RaftEvent =
         | "leaderAlive"
         | "justStarted"
         | "leasePromised"
-        | "noConfiguration";
+        | "noConfiguration"
+        | "recovering";
       readonly preVote: boolean;
     }
   | {
@@ -50,6 +51,8 @@ export type RaftEvent =
       readonly term: Term;
       readonly preVote: boolean;
     }
+  /** Lost entries, and what followed them, are in the log again as they were. */
+  | { readonly type: "entriesRestored"; readonly first: Index; readonly last: Index; readonly term: Term }
   | { readonly type: "entriesAppended"; readonly first: Index; readonly last: Index; readonly term: Term }
   | { readonly type: "logTruncated"; readonly from: Index; readonly previousLast: Index }
   | { readonly type: "entriesDurable"; readonly durableIndex: Index }
@@ -115,6 +118,17 @@ export type RaftEvent =
     }
   | { readonly type: "logCompacted"; readonly purgedIndex: Index }
   | { readonly type: "durableRegressed"; readonly peer: MemberId; readonly matchIndex: Index; readonly durableIndex: Index }
+  /** A leader hears that a follower has lost entries that it had acknowledged. */
+  | { readonly type: "followerRecovering"; readonly peer: MemberId; readonly matchIndex: Index; readonly durableIndex: Index }
+  /** This server has lost this entry, knows no leader, and asks the others; what they said so far. */
+  | {
+      readonly type: "recoveryWaits";
+      readonly index: Index;
+      readonly term: Term;
+      readonly answers: readonly { readonly member: MemberId; readonly status: "have" | "dontHave" | "haveFaulty" }[];
+    }
+  /** It is whole again (recovery.ts says how). */
+  | { readonly type: "recovered"; readonly how: "copied" | "discarded" | "led"; readonly lastIndex: Index }
   | { readonly type: "messageIgnored"; readonly from: MemberId; readonly message: MessageType; readonly reason: IgnoreReason }
   | { readonly type: "invariantViolated"; readonly invariant: string; readonly detail: string };
 

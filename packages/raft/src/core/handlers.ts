@@ -11,6 +11,7 @@ import {
   handleRequestVoteResponse,
   handleTimeoutNow,
   ignoresRequestVote,
+  refusalToDisturb,
 } from "./election.js";
 import type { IgnoreReason } from "./event.js";
 import { handleHeartbeat, handleHeartbeatResponse } from "./heartbeat.js";
@@ -18,6 +19,7 @@ import { handleChangeRequest, refuseChange } from "./membership.js";
 import type {
   ChangeRequest,
   ChangeResponse,
+  EntryStatusRequest,
   Message,
   MessageType,
   ProposeRequest,
@@ -27,6 +29,7 @@ import type {
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { handleReadIndexRequest, handleReadIndexResponse, refuseRead } from "./read.js";
+import { handleEntryStatusRequest, handleEntryStatusResponse } from "./recovery.js";
 import { handleAppendEntries, handleAppendEntriesResponse } from "./replication.js";
 import { becomeFollower } from "./role.js";
 import { handleInstallSnapshot, handleInstallSnapshotResponse } from "./snapshot.js";
@@ -91,6 +94,11 @@ function passChangeToDriver(state: RaftState, _from: MemberId, message: ChangeRe
   state.effects.changeResponses.push(message);
 }
 
+function answerEntryStatus(state: RaftState, from: MemberId, message: EntryStatusRequest): void {
+  const reason = refusalToDisturb(state, from);
+  handleEntryStatusRequest(state, from, message, reason === "leaderAlive" || reason === "leasePromised");
+}
+
 /** Messages that every role that is not leading treats alike; each row adds its own answers to its own questions. */
 const notLeading = {
   RequestPreVote: handleRequestPreVote,
@@ -110,6 +118,8 @@ const notLeading = {
   TimeoutNow: notAsked,
   TransferRequest: onFirstArrival(handleTransferRequest),
   TransferResponse: handleTransferResponse,
+  EntryStatusRequest: answerEntryStatus,
+  EntryStatusResponse: handleEntryStatusResponse,
 } satisfies Partial<Row>;
 
 export const TABLE: { readonly [R in Role]: Row } = {
@@ -142,6 +152,8 @@ export const TABLE: { readonly [R in Role]: Row } = {
     TimeoutNow: notAsked,
     TransferRequest: onFirstArrival(handleTransferRequest),
     TransferResponse: handleTransferResponse,
+    EntryStatusRequest: answerEntryStatus,
+    EntryStatusResponse: handleEntryStatusResponse,
   },
 };
 
@@ -175,6 +187,11 @@ function takeHigherTerm(state: RaftState, from: MemberId, message: Message): boo
     case "ChangeResponse":
     case "TransferRequest":
     case "TransferResponse":
+      return true;
+    // Its term is taken so that what is said of an absent entry is said for good; but not from under a leader that works.
+    case "EntryStatusRequest":
+      if (refusalToDisturb(state, from) === null)
+        becomeFollower(state, message.term, null, "asked for an entry in a higher term");
       return true;
     default:
       becomeFollower(state, message.term, null, "a higher term was heard");
@@ -223,6 +240,9 @@ function answerLowerTerm(state: RaftState, from: MemberId, message: Message): bo
     case "ChangeResponse":
     case "TransferRequest":
     case "TransferResponse":
+    // An entry is the same in every term; and who asks in an old one learns the new one from the answer.
+    case "EntryStatusRequest":
+    case "EntryStatusResponse":
       return false;
     default:
       break;

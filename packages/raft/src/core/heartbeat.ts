@@ -8,6 +8,7 @@ import type { Heartbeat, HeartbeatResponse } from "./message.js";
 import { send } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { confirmReads } from "./read.js";
+import { askLeader } from "./recovery.js";
 import { probeAgain } from "./replication.js";
 import { heardLeader } from "./role.js";
 import { emit, type RaftState } from "./state.js";
@@ -32,6 +33,7 @@ export function broadcastHeartbeat(state: RaftState): void {
 export function handleHeartbeat(state: RaftState, from: MemberId, message: Heartbeat): void {
   heardLeader(state, from);
   promiseLease(state, from, message.leases);
+  askLeader(state, from);
   if (message.leaderCommit > state.log.lastIndex) {
     // The leader thinks that we hold more than we do. We commit nothing on its word; its alarm is durableRegressed.
     emit(state, { type: "messageIgnored", from, message: message.type, reason: "beyondLog" });

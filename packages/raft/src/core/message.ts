@@ -206,6 +206,34 @@ export interface ChangeResponse {
   readonly refusal: MembershipRefusal | null;
 }
 
+/** From a server that has lost entries: do you have this one? (recovery.ts; FAST 2018.) Index 0: only the leader is meant. */
+export interface EntryStatusRequest {
+  readonly type: "EntryStatusRequest";
+  readonly term: Term;
+  /** Rises with each question of the asking server, also over restarts. */
+  readonly requestId: number;
+  /** How far the asking server's log goes, durably: it holds nothing above that it may have acknowledged. */
+  readonly durableIndex: Index;
+  readonly index: Index;
+  readonly entryTerm: Term;
+}
+
+export interface EntryStatusResponse {
+  readonly type: "EntryStatusResponse";
+  readonly term: Term;
+  readonly requestId: number;
+  /** The name that was asked for. */
+  readonly index: Index;
+  readonly entryTerm: Term;
+  /** `haveFaulty`: it may have been here, and can't be given: it is lost here too, or compacted. */
+  readonly status: "have" | "dontHave" | "haveFaulty";
+  /** Whether the sender leads the message's term, and where its log ends. */
+  readonly leading: boolean;
+  readonly lastLogIndex: Index;
+  /** With `have`, otherwise null. */
+  readonly entry: Entry | null;
+}
+
 export type Message =
   | RequestPreVote
   | RequestPreVoteResponse
@@ -225,6 +253,8 @@ export type Message =
   | ChangeResponse
   | TimeoutNow
   | TransferRequest
-  | TransferResponse;
+  | TransferResponse
+  | EntryStatusRequest
+  | EntryStatusResponse;
 
 export type MessageType = Message["type"];

@@ -25,6 +25,7 @@ import type { Envelope, Output, PersistBatch, SnapshotMetadata } from "./output.
 import type { Progress } from "./progress.js";
 import { replicationTargets } from "./quorum.js";
 import { addRead, confirmReads, forwardRead, startReadRound } from "./read.js";
+import { considerLed, followerLost, newRecovery, type RecoveryStatus, recoveryStatus } from "./recovery.js";
 import { peerLost, replicate } from "./replication.js";
 import { becomeFollower, resetElectionTimer } from "./role.js";
 import {
@@ -46,7 +47,7 @@ import {
   type RaftState,
 } from "./state.js";
 import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
-import type { Entry, HardState, Index, LogPosition, MemberId, Micros, ProposedType, Role, Term } from "./types.js";
+import type { Entry, HardState, Index, LogItem, LogPosition, MemberId, Micros, ProposedType, Role, Term } from "./types.js";
 
 /** What a server starts from: everything a disk gave back. */
 export interface RaftStart {
@@ -63,6 +64,8 @@ export interface RaftStart {
   readonly entries: readonly Entry[];
   /** The snapshot is newer than the log on the disk: the log must be begun anew there too, with the first batch. */
   readonly logReset?: boolean;
+  /** The disk lost something: what followed `entries`, if known, and the first of this life's numbers for questions. */
+  readonly recovering?: { readonly remaining: readonly LogItem[] | null; readonly firstRequestId: number };
 }
 
 export class Raft {
@@ -161,6 +164,7 @@ export class Raft {
       persistence.completedTicket = ticket;
       if (state.log.completed(ticket)) emit(state, { type: "entriesDurable", durableIndex: state.log.durableIndex });
       releaseHeld(state);
+      considerLed(state);
       countOwnVote(state);
       advanceCommit(state);
     });
@@ -241,9 +245,9 @@ export class Raft {
         if (!replicationTargets(configurationOf(state)).includes(known)) state.priorities.delete(known);
       if (replicationTargets(configurationOf(state)).includes(id)) state.priorities.set(id, priority);
       const progress = state.leadership?.progress.get(id);
-      if (progress !== undefined && durableIndex < progress.matchIndex && !recovering) {
-        emit(state, { type: "durableRegressed", peer: id, matchIndex: progress.matchIndex, durableIndex });
-      }
+      if (progress === undefined || durableIndex >= progress.matchIndex) return;
+      if (recovering) followerLost(state, progress, durableIndex);
+      else emit(state, { type: "durableRegressed", peer: id, matchIndex: progress.matchIndex, durableIndex });
     });
   }
 
@@ -394,6 +398,10 @@ export class Raft {
   get transferTarget(): MemberId | null {
     return this.#state.leadership?.transfer?.target ?? null;
   }
+  /** What was lost and is not repaired yet; null: this server is whole. */
+  get recovering(): RecoveryStatus | null {
+    return recoveryStatus(this.#state);
+  }
   get failed(): boolean {
     return this.#state.failed;
   }
@@ -495,11 +503,18 @@ function gather(state: RaftState): { readonly persist: PersistBatch | null; read
 /** Everything that must become durable with this turn, as one batch; null when there is nothing. */
 function takeBatch(state: RaftState): PersistBatch | null {
   const { persistence, log } = state;
+  if (persistence.rewrite) {
+    persistence.rewrite = false;
+    persistence.logStart = { position: log.start, keepSuffix: false };
+    persistence.unsavedFrom = log.firstIndex;
+  }
   const hasEntries = persistence.unsavedFrom <= log.lastIndex;
   if (!persistence.hardStateDirty && !hasEntries && persistence.logStart === null) return null;
+  const { currentTerm, votedFor, commitIndex } = state;
+  const hardState: HardState = { currentTerm, votedFor, commitIndex };
   const batch: PersistBatch = {
     ticket: persistence.nextTicket,
-    hardState: { currentTerm: state.currentTerm, votedFor: state.votedFor, commitIndex: state.commitIndex },
+    hardState: state.recovery === null ? hardState : { ...hardState, recovering: true },
     hardStateChanged: persistence.hardStateDirty,
     logStart: persistence.logStart,
     entries: hasEntries ? log.slice(persistence.unsavedFrom, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) : [],
@@ -556,6 +571,7 @@ function createState(start: RaftStart): RaftState {
     leasePromise: null,
     silentUntil: start.now,
     readRound: 0,
+    recovery: start.recovering === undefined ? null : newRecovery(start.recovering, hardState.currentTerm, start.now),
     outbox: { ready: [], held: [] },
     persistence: {
       nextTicket: 1,
@@ -564,6 +580,7 @@ function createState(start: RaftStart): RaftState {
       hardStateTicket: 0,
       unsavedFrom: log.lastIndex + 1,
       logStart: start.logReset === true ? { position: start.logStart, keepSuffix: false } : null,
+      rewrite: false,
     },
     effects: noEffects(),
     failed: false,

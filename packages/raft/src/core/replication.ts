@@ -9,6 +9,7 @@ import { promiseLease, usesLeases } from "./lease.js";
 import type { AppendEntries, AppendEntriesResponse } from "./message.js";
 import { send } from "./outbox.js";
 import { announceProgress, becomeProbe, becomeReplicate, type Progress, recordAcknowledged, recordSent } from "./progress.js";
+import { agreesWithLeader, askLeader, fillFromLeader, leaderReplaces } from "./recovery.js";
 import { heardLeader } from "./role.js";
 import { resumeTransfer, startTransfer } from "./snapshot.js";
 import { emit, type RaftState } from "./state.js";
@@ -138,6 +139,8 @@ export function handleAppendEntries(state: RaftState, from: MemberId, message: A
     emit(state, { type: "messageIgnored", from, message: message.type, reason: "malformed" });
     return;
   }
+  askLeader(state, from);
+  fillFromLeader(state, message.entries);
   const { log } = state;
   const { prevLogIndex, prevLogTerm } = message;
   // Below the start of our log everything is committed, so it is the same in every log that a leader can have.
@@ -152,6 +155,7 @@ export function handleAppendEntries(state: RaftState, from: MemberId, message: A
   }
   takeEntries(state, message);
   const matchIndex = prevLogIndex + message.entries.length;
+  agreesWithLeader(state, matchIndex);
   followCommit(state, message.leaderCommit, matchIndex);
   send(
     state,
@@ -183,8 +187,10 @@ function takeEntries(state: RaftState, message: AppendEntries): void {
         "leader completeness",
         () => `the leader of term ${message.term} has term ${entry.term} at committed index ${entry.index}`,
       );
+      leaderReplaces(state);
       truncateLog(state, entry.index);
     }
+    leaderReplaces(state);
     extendLog(state, message.entries.slice(place));
     return;
   }

@@ -12,6 +12,7 @@ import type { InstallSnapshot, InstallSnapshotResponse } from "./message.js";
 import { send } from "./outbox.js";
 import type { SnapshotMetadata } from "./output.js";
 import { announceProgress, becomeReplicate, type Progress } from "./progress.js";
+import { agreesWithLeader, askLeader, leaderReplaces } from "./recovery.js";
 import { heardLeader } from "./role.js";
 import { type ConfigurationAt, emit, isListed, latestConfiguration, type RaftState, type Receiving } from "./state.js";
 import type { Index, MemberId, Term } from "./types.js";
@@ -163,6 +164,7 @@ function followerHas(state: RaftState, progress: Progress, index: Index): void {
 /** A piece from the leader of the current term. The follower is alive while it receives: the election timer starts again. */
 export function handleInstallSnapshot(state: RaftState, from: MemberId, message: InstallSnapshot): void {
   heardLeader(state, from);
+  askLeader(state, from);
   const { lastIncludedIndex, lastIncludedTerm } = message;
   if (lastIncludedTerm > message.term || lastIncludedIndex === 0) {
     emit(state, { type: "messageIgnored", from, message: message.type, reason: "malformed" });
@@ -266,6 +268,7 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
 
   const position = { index: lastIncludedIndex, term: lastIncludedTerm };
   const keepSuffix = log.matches(lastIncludedIndex, lastIncludedTerm);
+  leaderReplaces(state, keepSuffix);
   log.restart(position, keepSuffix);
   state.persistence.logStart = { position, keepSuffix };
   state.persistence.unsavedFrom = keepSuffix
@@ -279,6 +282,8 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
   emit(state, { type: "snapshotInstalled", lastIncludedIndex, lastIncludedTerm, keptSuffix: keepSuffix });
   adoptSnapshotConfiguration(state, metadata, keepSuffix);
   emit(state, { type: "commitAdvanced", commitIndex: lastIncludedIndex, term: state.currentTerm });
+  // What is committed is in every log that leads, now or later.
+  agreesWithLeader(state, lastIncludedIndex);
   if (from !== null) answer(state, from, metadata, "installed", 0, state.persistence.nextTicket);
   return true;
 }

@@ -14,6 +14,7 @@ import type { RaftOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
 import type { SnapshotMetadata, SnapshotReadRequest, SnapshotWriteRequest } from "./output.js";
 import type { Progress } from "./progress.js";
+import type { Recovery } from "./recovery.js";
 import type { Transfer } from "./transfer.js";
 import type { Index, LogPosition, MemberId, Micros, Role, Term } from "./types.js";
 
@@ -140,6 +141,9 @@ export interface RaftState {
   /** Counts rounds of confirmation; never repeats in a life of the process. */
   readRound: number;
 
+  /** Part of what this server acknowledged is lost; null: nothing is. */
+  recovery: Recovery | null;
+
   readonly outbox: Outbox;
   readonly persistence: Persistence;
   effects: Effects;
@@ -161,6 +165,8 @@ export interface Persistence {
   unsavedFrom: Index;
   /** The log began anew after a snapshot since the last batch. */
   logStart: { readonly position: LogPosition; readonly keepSuffix: boolean } | null;
+  /** The next batch holds the whole log, in place of whatever the disk has: it has more, of which nothing must be left. */
+  rewrite: boolean;
 }
 
 /** What has accumulated for the next `take`. */

@@ -41,6 +41,16 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
+/** An entry of which the disk has lost everything but the name; see docs/corruption-repair.md. */
+export interface LostEntry {
+  readonly index: Index;
+  readonly term: Term;
+  readonly type: "lost";
+}
+
+/** What stands at a place of a damaged log. */
+export type LogItem = Entry | LostEntry;
+
 /** The name of an entry: where it stands and who made it. Two logs that agree on a pair agree on all before it. */
 export interface LogPosition {
   readonly index: Index;
@@ -57,6 +67,8 @@ export interface HardState {
   readonly votedFor: MemberId | null;
   /** A commit index that was true when this was written. Only a hint: it saves waiting after a restart. */
   readonly commitIndex: Index;
+  /** This server may have acknowledged entries that its log does not hold: it must not vote (recovery.ts). Absent: false. */
+  readonly recovering?: boolean;
 }
 
 /** The four roles (Raft section 5.1; the pre-candidate is dissertation section 9.6). A learner is a follower by role. */

@@ -36,6 +36,8 @@ export interface DriverParts<Machine extends StateMachine> {
   readonly flush: () => void;
   /** True when bytes were read from the network since it was last asked. */
   readonly takeReadActivity: () => boolean;
+  /** Entries were applied. */
+  readonly onApplied?: (entries: readonly Entry[]) => void;
   readonly publish: (event: NodeEvent) => void;
   /** The node can't go on. */
   readonly fail: (reason: string) => void;
@@ -306,6 +308,7 @@ export class Driver<Machine extends StateMachine> implements GroupLogHandler {
     const last = entries.at(-1);
     if (last === undefined) return;
     this.#raft.applied(this.#clock.now(), last.index);
+    this.#parts.onApplied?.(entries);
     reads.applied(last.index);
   }
 

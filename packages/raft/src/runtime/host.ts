@@ -7,11 +7,13 @@
  * that is whole, and only then speak.
  */
 import { type Configuration, NO_CONFIGURATION } from "../core/configuration.js";
+import { decodeConfiguration } from "../core/configuration-codec.js";
 import { InvariantViolation } from "../core/invariants.js";
 import type { Message } from "../core/message.js";
 import type { SnapshotMetadata } from "../core/output.js";
 import { Raft, type RaftStart } from "../core/raft.js";
 import type { Entry, LogPosition, MemberId } from "../core/types.js";
+import { type AppliedBlock, AppliedChecksums, BLOCK_ENTRIES } from "./applied-checksums.js";
 import { clusterIdOf, hexadecimal } from "./cluster-id.js";
 import { Driver } from "./driver.js";
 import { type CheckpointOwner, durableStorageOf, readCheckpoint } from "./durable.js";
@@ -35,13 +37,14 @@ import { Reads } from "./reads.js";
 import { SessionTable } from "./sessions/table.js";
 import { createSnapshotWork, metadataAt, type Restored, restoreFrom, type SnapshotWork } from "./snapshot-work.js";
 import type { DurableStorage, StateMachine } from "./state-machine.js";
-import { statusOf } from "./status.js";
+import { recoveringIn, statusOf } from "./status.js";
 import { type NodeStorage, openStorage } from "./storage-binding.js";
 import { call, runTask, type Task } from "./task.js";
 import { Transfers } from "./transfers.js";
 import {
   decodePayload,
   encodeAddress,
+  encodeAppliedBlock,
   encodeFoundingNotice,
   encodeNotAMember,
   encodePeerLog,
@@ -197,9 +200,18 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       name: this.options.id,
       segmentBytes: this.options.segmentBytes,
       openMachine: (owner) => (durable === null ? null : readCheckpoint(owner, durable.open())),
+      syncMachine: (done) => (durable === null ? done(null) : durable.sync(done)),
       beforeChanges: (done) => {
         if (transport.check === undefined) done(null);
         else transport.check((error) => done(error === null ? null : asAddressError(error)));
+      },
+      beyondRepair: ({ recovered, snapshot, founders, incarnation }) => {
+        const { id, cluster } = this.options;
+        const records = new Founding(cluster, { name: id, incarnation }, founders).records;
+        const known = newestConfiguration(recovered, snapshot?.configuration ?? foundingConfiguration(cluster, records));
+        if (known === null || known.voters.length === 0) return "nothing that is left says who the other members are";
+        const others = known.members.some((member) => member.id !== memberId(id, incarnation));
+        return others ? null : "there is no other member who could hold what is lost";
       },
     });
     this.#storage = storage;
@@ -306,6 +318,8 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     this.#pendingStart = null;
     const id = memberId(this.options.id, storage.incarnation);
     const start = reconcile(pending.snapshot, pending.recovered, founding);
+    const firstRequestId = (storage.boot % BOOTS) * REQUESTS_A_BOOT + 1;
+    const { recovering } = pending.recovered;
     const raft = this.#newRaft({
       id,
       random: () => this.#ports.random.nextUint32(),
@@ -321,6 +335,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
         clockDriftPerMille: this.options.clockDriftPerMille,
       },
       ...start,
+      ...(recovering === undefined ? {} : { recovering: { ...recovering, firstRequestId } }),
     });
     const host = new MachineHost(
       pending.machine,
@@ -342,11 +357,12 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       send: (to, message) => this.#network.send(to, message),
       flush: () => this.#network.flush(),
       takeReadActivity: () => this.#ports.transport.takeReadActivity(),
+      onApplied: (entries) => this.#applied(entries),
       publish,
       fail,
       changeAnswered: (response) => this.#membership?.answered(response),
       changeNotSent: (requestId) => this.#membership?.notSent(requestId),
-      firstRequestId: (storage.boot % BOOTS) * REQUESTS_A_BOOT + 1,
+      firstRequestId,
       heartbeatMicros: this.options.heartbeatIntervalMs * 1000,
       electionMicros: this.options.electionTimeoutMs * 1000,
     });
@@ -528,6 +544,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       case "notAMember":
         if (decoded.group === GROUP) this.#toldNotAMember(decoded.configurationIndex);
         break;
+      case "appliedBlock":
+        if (decoded.group === GROUP) this.#compare(hello.name, decoded.block);
+        break;
       case "founding":
         this.#heardFounder(hello);
         this.#founding?.noticed(hello.name, decoded.notice);
@@ -565,7 +584,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const peerLog = {
       lastIndex: raft.durableIndex,
       lastTerm: raft.termAt(raft.durableIndex) ?? 0,
-      recovering: false,
+      recovering: raft.recovering !== null,
       priority: this.options.priority,
     };
     this.#network.sendPayload(peer, encodePeerLog(GROUP, peerLog, this.#network.speaks(peer, 2) ? 2 : 1));
@@ -578,6 +597,25 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
   failed(error: Error): void {
     if (this.#opened !== null) this.#openFailed(asAddressError(error));
     else this.fail(error.message);
+  }
+
+  // ---- What was applied ----
+
+  readonly #checksums = new AppliedChecksums();
+  /** Followers of which it was said that they differ. */
+  readonly #differing = new Set<string>();
+
+  #applied(entries: readonly Entry[]): void {
+    const leader = this.leader();
+    for (const block of this.#checksums.add(entries))
+      if (leader !== null && leader.name !== this.options.id && this.#network.speaks(leader.name, 2))
+        this.#network.sendPayload(leader.name, encodeAppliedBlock(GROUP, block));
+  }
+
+  #compare(name: string, block: AppliedBlock): void {
+    if (this.running?.raft.role !== "leader" || this.#checksums.differs(block) !== true || this.#differing.has(name)) return;
+    this.#differing.add(name);
+    this.#publish({ type: "appliedDiffers", name, first: block.through - BLOCK_ENTRIES + 1, last: block.through });
   }
 
   // ---- Founding ----
@@ -647,7 +685,18 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     });
   }
 
+  #toldRecovery: string | null = null;
+
+  /** A warning, when something new is known of it. */
+  #tellRecovery(): void {
+    const recovering = this.running === null ? null : recoveringIn(this.running.raft);
+    if (recovering === null || recovering === this.#toldRecovery) return;
+    this.#toldRecovery = recovering;
+    this.warning(recovering);
+  }
+
   #publish(event: NodeEvent): void {
+    if (event.type === "recoveryWaits") this.#tellRecovery();
     if (REACHES_OTHERS.has(event.type)) this.#reach();
     this.onEvent?.(event);
     this.events.publish(event);
@@ -746,6 +795,12 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
 
 function addressesOf({ reachable }: Raft): ReadonlyMap<MemberId, string> {
   return new Map(reachable.map(({ id, address }) => [id, address]));
+}
+
+/** The newest configuration that can be read. */
+function newestConfiguration({ entries }: RecoveredGroup, known: Configuration | null): Configuration | null {
+  const newest = entries.findLast(({ type }) => type === "configuration");
+  return newest === undefined ? known : decodeConfiguration(newest.data);
 }
 
 /** What the core starts from. A snapshot may be newer than the log (WAL11): then the log begins anew after it. */

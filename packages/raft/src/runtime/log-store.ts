@@ -3,7 +3,7 @@
  * a process (one file, one sync), which is why every record names its group.
  */
 import type { PersistBatch } from "../core/output.js";
-import type { Entry, HardState, LogPosition, Micros } from "../core/types.js";
+import type { Entry, HardState, LogItem, LogPosition, Micros } from "../core/types.js";
 import type { DiskError } from "./ports.js";
 
 /** What a group finds after a start. */
@@ -12,6 +12,14 @@ export interface RecoveredGroup {
   /** The position before the first entry: entries begin at `start.index + 1`. Its term is known. */
   readonly start: LogPosition;
   readonly entries: readonly Entry[];
+  /** Present when this member may have acknowledged more than `entries`: it must be repaired before it votes. */
+  readonly recovering?: RecoveringLog;
+}
+
+/** What is known of the part of a log that was lost (docs/corruption-repair.md). */
+export interface RecoveringLog {
+  /** What followed `entries`, first an entry that is lost, then lost and whole ones to the end. Null: not known. */
+  readonly remaining: readonly LogItem[] | null;
 }
 
 export interface GroupLog {

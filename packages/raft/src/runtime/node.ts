@@ -341,6 +341,8 @@ export interface NodeStatus {
   /** All members, this node too, sorted by name. Empty while founding. */
   readonly members: readonly MemberStatus[];
   readonly configuration: ConfigurationStatus;
+  /** Part of this node's log is lost, and what it waits for, in words; null: it is whole. Until then it neither votes nor leads. */
+  readonly recovering: string | null;
   /** What was found at the start that a person should know: a torn write that was left out, a snapshot that was put aside. */
   readonly warnings: readonly string[];
   readonly log: { readonly syncs: number; readonly batches: number; readonly entries: number; readonly bytes: number };
@@ -356,6 +358,11 @@ export type NodeEvent =
   | { readonly type: "peerConnected"; readonly name: string; readonly boot: number }
   | { readonly type: "peerDisconnected"; readonly name: string; readonly reason: string }
   | { readonly type: "removed"; readonly reason: string }
+  /**
+   * This node leads, and a follower has applied something else than it has, first somewhere from `first` to `last`: one of the two
+   * is wrong. Said once of each follower.
+   */
+  | { readonly type: "appliedDiffers"; readonly name: string; readonly first: Index; readonly last: Index }
   | { readonly type: "loopLate"; readonly byMs: number }
   | { readonly type: "warning"; readonly message: string }
   | { readonly type: "failed"; readonly reason: string };

@@ -27,8 +27,8 @@ import { compactionPoint, type TrailingLimits } from "./trailing.js";
 /** What this work asks of the files; storage/snapshot-store.ts has them. Callbacks as everywhere: at once or later. */
 export interface SnapshotFiles {
   begin(metadata: SnapshotMetadata): SnapshotWriting;
-  /** Bytes of a snapshot's portable body, verified. Null: there is no such snapshot any more, or it is damaged. */
-  read(position: LogPosition, offset: number, maxBytes: number, done: (data: Uint8Array | null, last: boolean) => void): void;
+  /** Bytes of a snapshot's portable body, verified. Null: there is no such snapshot any more, it can't be read, or it is damaged. */
+  read(position: LogPosition, offset: number, maxBytes: number, done: PieceRead): void;
   /** Begins to receive; an earlier one that is not finished is dropped. */
   receive(position: LogPosition): SnapshotReceiving;
   /** The pieces of a durable snapshot, one a call; null after the last one. */
@@ -38,6 +38,8 @@ export interface SnapshotFiles {
   /** Keeps this one until the function that is returned was called. */
   hold(position: LogPosition): () => void;
 }
+
+export type PieceRead = (data: Uint8Array | null, last: boolean, isDamaged: boolean) => void;
 
 export interface SnapshotWriting {
   add(piece: Uint8Array, done: (error: Error | null) => void, part?: SnapshotPart): void;
@@ -204,6 +206,16 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
     parts.publish({ type: "warning", message: `old snapshots could not be removed: ${error.message}` });
   }
 
+  /** What is on the disk is damaged, and nothing of it was sent. The state itself is in memory: it is written anew. */
+  function replace(index: number): void {
+    if (taking !== null || index !== raft.snapshot.lastIncludedIndex) return;
+    parts.publish({
+      type: "warning",
+      message: `the snapshot at ${index} is damaged; nothing of it was sent, and a new one is taken`,
+    });
+    take();
+  }
+
   function compact(): void {
     files.prune((error, oldestKept) => {
       if (stopped) return;
@@ -286,10 +298,11 @@ export function createSnapshotWork<Machine extends StateMachine>(parts: Snapshot
       else if (!isSending()) makeDurable(host.durable);
     },
     readPiece(request) {
-      files.read(positionOf(request), request.offset, request.maxBytes, (data, last) => {
+      files.read(positionOf(request), request.offset, request.maxBytes, (data, last, isDamaged) => {
         if (stopped) return;
+        if (isDamaged) replace(request.lastIncludedIndex);
         // There is no such file, or no good one. The follower is asked again, and by then it may be there.
-        if (data === null && host.durable !== null && taking === null) take();
+        else if (data === null && host.durable !== null && taking === null) take();
         driver.tell((core, now) =>
           core.snapshotChunkRead(now, request.to, request.lastIncludedIndex, request.offset, data, last),
         );

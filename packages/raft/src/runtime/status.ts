@@ -59,6 +59,7 @@ export function statusOf(parts: StatusParts): NodeStatus {
     peers: peersOf(parts),
     members,
     configuration: configurationStatusOf(raft),
+    recovering: raft === null ? null : recoveringIn(raft),
     warnings: storage?.warnings ?? [],
     log: storage?.counters() ?? { syncs: 0, batches: 0, entries: 0, bytes: 0 },
   };
@@ -66,6 +67,21 @@ export function statusOf(parts: StatusParts): NodeStatus {
 
 function millisecondsBetween(from: Micros | null, to: Micros | null): number | null {
   return from === null || to === null ? null : Math.max(0, to - from) / 1000;
+}
+
+/** What a node that has lost entries waits for, in words; null: it is whole. */
+export function recoveringIn({ recovering, configuration, id }: Raft): string | null {
+  if (recovering === null) return null;
+  const { lost, answers } = recovering;
+  if (lost === null) return "part of the log is lost, and which entries is not known: waits for a leader to repair it";
+  const said = configuration.members
+    .filter((member) => member.id !== id)
+    .map((member) => {
+      const status = answers.find((answer) => answer.member === member.id)?.status;
+      if (status === "dontHave") return `${member.name} does not have it`;
+      return status === "haveFaulty" ? `${member.name} can't give it` : `${member.name} has not answered`;
+    });
+  return `entry ${lost.index} of term ${lost.term} is lost here; ${said.join(", ")}: waits for somebody who has it, for a leader, or for a majority that does not have it`;
 }
 
 function membersOf(raft: Raft | null): Pick<NodeStatus, "voters" | "learners" | "members"> {

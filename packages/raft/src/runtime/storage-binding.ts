@@ -26,8 +26,17 @@ export interface StorageOptions {
   readonly segmentBytes: number;
   /** Opens a durable machine, whose storage belongs to this directory. Null: it holds nothing, or lives in memory. */
   readonly openMachine?: (owner: CheckpointOwner) => Checkpoint | null;
+  /** Makes durable what a durable machine gave back: after a killed process it may be in the system's cache only. */
+  readonly syncMachine?: (done: (error: Error | null) => void) => void;
   /** The last chance to refuse: the directory is locked, and nothing in it was changed. */
   readonly beforeChanges?: (done: (error: Error | null) => void) => void;
+  /** Part of the log is lost: why this node can't be repaired by others, or null. Nothing was changed yet. */
+  readonly beyondRepair?: (found: {
+    readonly recovered: RecoveredGroup;
+    readonly snapshot: SnapshotMetadata | null;
+    readonly founders: readonly FounderRecord[];
+    readonly incarnation: bigint;
+  }) => string | null;
 }
 
 export interface NodeStorage {
@@ -69,7 +78,8 @@ export function* openStorage(options: StorageOptions): Task<NodeStorage> {
   }
 }
 
-function* openLocked({ disk, clock, random, clusterId, name, segmentBytes, openMachine }: StorageOptions): Task<NodeStorage> {
+function* openLocked(options: StorageOptions): Task<NodeStorage> {
+  const { disk, clock, random, clusterId, name, segmentBytes, openMachine } = options;
   const found = yield* readIdentity(disk);
   // A process that was killed may have left the name of the identity, or of a folder, in the cache only.
   yield* perform((done) => disk.syncDirectory("", done));
@@ -96,12 +106,27 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes, openM
   // The snapshots are only looked at, and the log refuses before it changes anything.
   const { store, newest, damaged, tidy } = yield* openSnapshots(disk, owner);
   const checkpoint = openMachine?.(owner) ?? null;
-  const { log, groups, torn } = yield* openLog({
+  // The log is judged, and cut, by what the machine holds: so it must hold it whatever happens to the power now.
+  if (checkpoint !== null && options.syncMachine !== undefined) yield* perform(options.syncMachine);
+  const reached = newerOf(newest, checkpoint?.metadata ?? null);
+  const { log, groups, torn, damage } = yield* openLog({
     disk,
     clock,
     owner,
     segmentBytes,
-    accept: (recovered) => checkReach(disk.location, newest, checkpoint, recovered.get(GROUP)),
+    snapshotOf: (group) =>
+      group === GROUP && reached !== null ? { index: reached.lastIncludedIndex, term: reached.lastIncludedTerm } : null,
+    accept: (all, what) => {
+      const recovered = all.get(GROUP);
+      checkMachine(disk.location, newest, checkpoint, recovered);
+      if (recovered?.recovering === undefined) return;
+      const { founders, incarnation } = identity;
+      const why = options.beyondRepair?.({ recovered, snapshot: reached, founders, incarnation }) ?? null;
+      if (why !== null)
+        throw new Error(
+          `${disk.location} is damaged (${what.join("; ")}), and ${why}. Nothing was changed. Remove this member from the cluster, keep this directory aside, and add the member again with an empty one`,
+        );
+    },
   });
   try {
     yield* tidy();
@@ -115,6 +140,9 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes, openM
 
   const { hardState, start } = EMPTY_BOUNDS;
   const warnings = damaged.map((what) => `${what}; it was put aside and an older state is used`);
+  for (const what of damage) warnings.push(`${what}; it was left behind`);
+  if (groups.get(GROUP)?.recovering !== undefined)
+    warnings.push("part of the log is lost: this member neither votes nor leads until the others have repaired it");
   if (torn) warnings.push("the last write of the log was never finished and was left out; nobody was told of it");
   const { boot, founders } = identity;
   return {
@@ -140,26 +168,24 @@ function* openLocked({ disk, clock, random, clusterId, name, segmentBytes, openM
   };
 }
 
-/** The log may begin later than at its first entry only where a snapshot holds what is missing. */
-function checkReach(
+function newerOf(one: SnapshotMetadata | null, other: SnapshotMetadata | null): SnapshotMetadata | null {
+  if (one === null || other === null) return one ?? other;
+  return other.lastIncludedIndex > one.lastIncludedIndex ? other : one;
+}
+
+/** Only what is durable in the log is ever applied; a snapshot may be newer than the log, and come to the machine first. */
+function checkMachine(
   location: string,
   newest: SnapshotMetadata | null,
   checkpoint: Checkpoint | null,
   recovered: RecoveredGroup | undefined,
 ): void {
-  const logStart = recovered?.start.index ?? 0;
   const inFile = newest?.lastIncludedIndex ?? 0;
   const inMachine = checkpoint?.metadata.lastIncludedIndex ?? 0;
-  const logEnd = logStart + (recovered?.entries.length ?? 0);
-  // Only what is durable in the log is ever applied; a snapshot may be newer than the log, and come to the machine first.
-  if (inMachine > Math.max(logEnd, inFile))
-    throw new Error(
-      `${location}: the state machine has applied everything up to ${inMachine}, but the log ends at ${logEnd}: it has lost its end. Nothing was changed. Remove this member from the cluster, keep both aside, and add the member again with empty ones`,
-    );
-  if (Math.max(inFile, inMachine) >= logStart) return;
-  const what = newest === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${inFile}`;
+  const logEnd = (recovered?.start.index ?? 0) + (recovered?.entries.length ?? 0);
+  if (inMachine <= Math.max(logEnd, inFile)) return;
   throw new Error(
-    `${location}: ${what}, but the log begins only after ${logStart}: newer snapshots are damaged or gone. Nothing was changed. Remove this member from the cluster, keep the directory aside, and add the member again with an empty one`,
+    `${location}: the state machine has applied everything up to ${inMachine}, but the log ends at ${logEnd}: it has lost its end. Nothing was changed. Remove this member from the cluster, keep both aside, and add the member again with empty ones`,
   );
 }
 

@@ -1,7 +1,8 @@
 /**
  * The nodes of a simulated cluster and their lives: real `NodeHost`s on virtual ports, started, killed, cut off from power and
  * started again. Forgiveness (docs/invariants.md) has its place here: a node that fails because its disk was made to fail is started again; one
- * that refuses to start because its disk was damaged stays down; anything else that goes wrong is a finding.
+ * whose disk was damaged may take part only to be repaired, or, if it can't know how it voted, stays down; anything else that
+ * goes wrong is a finding.
  */
 
 import type { Configuration } from "../core/configuration.js";
@@ -46,9 +47,11 @@ export interface Member<Machine extends StateMachine> {
   lives: number;
   /** Something of its log was durable once: it will never need the other founders again. */
   settled: boolean;
-  /** Its disk was damaged behind its back: from now on it may refuse to start, or fail. */
+  /** Its disk was damaged behind its back: until it is whole again it may refuse to start, or fail, and does not count. */
   damaged: boolean;
-  /** … and has not been started since. */
+  /** It was repaired in this life or the last one, which a crash may have undone. */
+  mended: boolean;
+  /** It was damaged, and has not been started since. */
   freshlyDamaged: boolean;
   /** Nobody starts it, whatever was planned. */
   held: boolean;
@@ -126,6 +129,7 @@ export class Cluster<Machine extends StateMachine> {
       lives: 0,
       settled: false,
       damaged: false,
+      mended: false,
       freshlyDamaged: false,
       held: false,
       spoilt: null,
@@ -236,6 +240,10 @@ export class Cluster<Machine extends StateMachine> {
       noticeCore();
       if (event.type === "entriesDurable" && event.durableIndex > 0) member.settled = true;
       if (raft !== null) this.#configured(member, event, raft);
+      if (event.type === "recovered") {
+        member.damaged = false;
+        member.mended = true;
+      }
       for (const observer of observers) observer.event?.(member.name, event, raft);
     };
     host.onFailure = (reason) => this.#failed(member, life, reason);
@@ -245,7 +253,17 @@ export class Cluster<Machine extends StateMachine> {
       life.opened = true;
       noticeCore();
       for (const warning of host.status().warnings) this.#warned(member, warning);
-      if (member.freshlyDamaged) coverage.note("damageHarmless");
+      const isRecovering = (host.running?.raft.recovering ?? null) !== null;
+      if (isRecovering) {
+        if (!member.damaged && !member.mended)
+          this.#options.complain(`${member.name} says that part of its log is lost, and nothing is damaged`);
+        member.damaged = true;
+        coverage.note("damageRecovering");
+      } else if (member.freshlyDamaged) {
+        coverage.note("damageHarmless");
+        member.damaged = false;
+      }
+      if (!isRecovering) member.mended = false;
       member.freshlyDamaged = false;
       for (const observer of observers) observer.opened?.(member.name, host.running?.raft ?? null);
     });

@@ -3,6 +3,7 @@
  * it; what no log can see (the very last write lost as if it had never been asked for, storage rows D9, D23 and D26) is outside of
  * what Raft promises on a disk that lies.
  */
+import { RECORD_HEADER_BYTES, RecordType, readHeader } from "../runtime/storage/record.js";
 import type { Incident } from "./plan.js";
 import type { Platter } from "./platter.js";
 import { SECTOR_BYTES } from "./platter-content.js";
@@ -14,6 +15,7 @@ const BLOCK_BYTES = 4096;
 
 /** Does it, and says what was done; null if there is nothing of the kind to damage. */
 export function damageDisk(platter: Platter, { how, where, place }: Damage, chance: SeededRandom): string | null {
+  if (how === "newestVote") return damageVote(platter, chance);
   const files = platter.files;
   const paths = [...files.keys()].filter((path) => belongsTo(path, where)).sort();
   // Zeros and old content look like a write that was never finished, if nothing follows: then they may be cut off, and must
@@ -39,6 +41,47 @@ export function damageDisk(platter: Platter, { how, where, place }: Damage, chan
   if (isZero(bytes, start, start + length)) return null;
   platter.damage(path, (content) => content.fill(0, start, start + length));
   return `${length} bytes of ${path} from byte ${start} on ${how === "zeros" ? "are zeros now" : "were never written"}`;
+}
+
+/** One bit of one of the newest commands of the log, the last one most often. */
+export function damageNewest(platter: Platter, chance: SeededRandom): string | null {
+  const newest = newestSegment(platter);
+  if (newest === null) return null;
+  const commands = recordsIn(newest.bytes, RecordType.entry);
+  const at = commands.at(-1 - (chance.chance(600) ? 0 : chance.below(3)));
+  return at === undefined ? null : flip(platter, newest.path, newest.bytes, at, chance);
+}
+
+/** A bit of each of the two copies of the newest vote: nobody can tell any more how this node has voted. */
+function damageVote(platter: Platter, chance: SeededRandom): string | null {
+  let what: string | null = null;
+  for (const type of [RecordType.batchStart, RecordType.batchEnd]) {
+    const newest = newestSegment(platter);
+    const at = newest === null ? undefined : recordsIn(newest.bytes, type).at(-1);
+    if (newest === null || at === undefined) return what;
+    what = flip(platter, newest.path, newest.bytes, at, chance) ?? what;
+  }
+  return what;
+}
+
+function newestSegment({ files }: Platter): { readonly path: string; readonly bytes: Uint8Array } | null {
+  const path = [...files.keys()]
+    .filter((each) => belongsTo(each, "log"))
+    .sort()
+    .at(-1);
+  const bytes = path === undefined ? undefined : files.get(path);
+  return path === undefined || bytes === undefined ? null : { path, bytes };
+}
+
+/** Where the content of the records of this type begins. */
+function recordsIn(bytes: Uint8Array, type: number): readonly number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const found: number[] = [];
+  for (let at = BLOCK_BYTES; at + RECORD_HEADER_BYTES < bytes.length; at += 8) {
+    const header = readHeader(bytes, view, at);
+    if (header?.type === type && header.payloadLength > 0) found.push(at + RECORD_HEADER_BYTES);
+  }
+  return found;
 }
 
 /** One bit. Where that would leave a sector of zeros, another. */

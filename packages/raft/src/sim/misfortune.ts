@@ -6,7 +6,7 @@ import type { Micros } from "../core/types.js";
 import type { StateMachine } from "../runtime/state-machine.js";
 import type { Cluster, Member, Note } from "./cluster.js";
 import type { Coverage } from "./coverage.js";
-import { damageDisk } from "./damage.js";
+import { damageDisk, damageNewest } from "./damage.js";
 import type { Operator } from "./operator.js";
 import { Orders } from "./orders.js";
 import type { Incident, Moment } from "./plan.js";
@@ -135,6 +135,8 @@ export class Misfortune<Machine extends StateMachine> {
         return this.#damage(node(incident.node), incident);
       case "members":
         return this.#options.operator.strike(incident);
+      case "strand":
+        return this.#strand(incident);
       case "wipe": {
         const member = node(incident.node);
         if (!cluster.settled || !this.#maySpoil(member)) return;
@@ -220,7 +222,7 @@ export class Misfortune<Machine extends StateMachine> {
     this.#mendAfter(lasts, () => life.clock.resume());
   }
 
-  /** Only a minority of the members may ever be lost for good, and never one before the cluster is founded for good. */
+  /** Only a minority of the members may be damaged or lost at any time, and never one before the cluster is founded for good. */
   #maySpoil(member: Member<Machine>): boolean {
     const { members } = this.#options.cluster;
     // Where the members change, the operator sees to it, by the same plan.
@@ -247,6 +249,31 @@ export class Misfortune<Machine extends StateMachine> {
       }
     }
     cluster.startAfter(member, incident.down);
+  }
+
+  /** It goes on alone for a while, perhaps with entries that nobody else has; loses one; and the others can't do without it. */
+  #strand({ node, alone, down, lasts }: Extract<Incident, { kind: "strand" }>): void {
+    const { cluster, network, chance, told } = this.#options;
+    const leader = cluster.members.find((member) => cluster.raftOf(member)?.role === "leader");
+    const member = leader ?? cluster.member(node);
+    if (!cluster.settled || member.life === null || !this.#maySpoil(member) || member.spoilt !== null) return;
+    this.#isolate(member, true, true, alone);
+    this.#later(alone, () => {
+      if (this.#over || member.life === null || !this.#maySpoil(member) || member.spoilt !== null) return;
+      cluster.kill(member);
+      const what = damageNewest(member.platter, chance);
+      if (what !== null) {
+        told(`on the disk of ${member.name}, ${what}; and only ${member.name} reaches the others`);
+        member.damaged = true;
+        member.freshlyDamaged = true;
+      }
+      const others = cluster.members.filter((other) => other !== member);
+      const mends = others.flatMap((one) =>
+        others.flatMap((other) => (one === other ? [] : [network.cut(one.address, other.address)])),
+      );
+      this.#mendLinks(down + lasts, mends, []);
+      cluster.startAfter(member, down);
+    });
   }
 
   // ---- Links ----

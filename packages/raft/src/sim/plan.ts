@@ -49,7 +49,7 @@ export type Incident = At &
     | {
         readonly kind: "damage";
         readonly node: number;
-        readonly how: "flip" | "zeros" | "misdirected" | "lostWrite" | "garbledLoss";
+        readonly how: "flip" | "zeros" | "misdirected" | "lostWrite" | "garbledLoss" | "newestVote";
         readonly where: "log" | "snapshot" | "identity";
         /** Where in the files, as a part of 2^32. */
         readonly place: number;
@@ -69,6 +69,11 @@ export type Incident = At &
         readonly what: "add" | "addLearner" | "remove" | "replace" | "promote" | "demote" | "cancel" | "readdWiped" | "leases";
         readonly choice: number;
       }
+    /**
+     * The leader, or this node if there is none, is cut off for a time; then its disk loses one of its newest entries, and while it
+     * is back and reaches everybody, nobody else reaches anybody.
+     */
+    | { readonly kind: "strand"; readonly node: number; readonly alone: Micros; readonly down: Micros; readonly lasts: Micros }
   );
 
 export type IncidentKind = Incident["kind"];
@@ -189,6 +194,7 @@ const WEIGHTS: Readonly<Record<IncidentKind, number>> = {
   stepDown: 1,
   close: 2,
   refuse: 2,
+  strand: 1,
   // Drawn by itself: see withMembership.
   members: 0,
 };
@@ -254,7 +260,9 @@ function withMembership(plan: Plan, limits: PlanLimits): Plan {
     ...values,
     ...Array.from({ length: standby }, draw),
   ];
-  const incidents = plan.incidents.map((incident): Incident => {
+  // Whom a `strand` strikes is not known beforehand, and the operator must know whom not to count on.
+  const kept = plan.incidents.filter(({ kind }) => kind !== "strand");
+  const incidents = kept.map((incident): Incident => {
     if (incident.kind === "partition" || incident.kind === "bridge" || incident.kind === "refuse")
       return { ...incident, sides: more(incident.sides, () => random.below(2)) };
     if (incident.kind === "blackout")
@@ -391,7 +399,8 @@ function drawIncidents(
   // Nearly every run has crashes: what else befalls it should meet recovery too.
   if (!chosen.includes("powerLoss") && allowed.includes("powerLoss") && random.chance(950)) chosen.push("powerLoss");
   const kinds = chosen.length === 0 ? allowed.slice(0, 1) : chosen;
-  // Only a minority may ever lose what it promised; and then it is out for good.
+  // Only a minority may ever be lost for good. (What a `strand` takes from a leader is repaired; misfortune.ts sees to it that at
+  // no time more than a minority is damaged.)
   const spoilable = shuffled(random, nodes).slice(0, Math.floor((nodes - 1) / 2));
   const gap = random.pick([200_000, 400_000, 800_000, 1_600_000]) ?? SECOND;
   const incidents: Incident[] = [];
@@ -468,10 +477,14 @@ function drawIncident(
     case "damage": {
       const victim = random.pick(spoilable);
       if (victim === undefined) return null;
-      const how = random.pick(["flip", "flip", "zeros", "misdirected", "lostWrite", "garbledLoss"] as const) ?? "flip";
+      const how =
+        random.pick(["flip", "flip", "zeros", "misdirected", "lostWrite", "garbledLoss", "newestVote"] as const) ?? "flip";
       const where = random.pick(["log", "log", "log", "snapshot", "identity"] as const) ?? "log";
       return { at, kind, node: victim, how, where, place: random.nextUint32(), down };
     }
+    case "strand":
+      if (nodes < 3) return null;
+      return { at, kind, node, alone: random.between(electionMicros / 8, 2 * electionMicros), down, lasts: 2 * lasts };
     case "wipe": {
       const victim = random.pick(spoilable);
       return victim === undefined ? null : { at, kind, node: victim, down };

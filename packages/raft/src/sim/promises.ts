@@ -74,6 +74,11 @@ export class PromiseLedger {
       if (votedFor !== vote.candidate)
         this.#complain(`${name} voted for ${vote.candidate} in term ${vote.term}, and comes back with a vote for ${votedFor}`);
     }
+    // It knows that it has lost something: what of it matters, Leader Completeness tells. Votes and terms are owed all the same.
+    if (raft.recovering !== null) {
+      this.#of(name).acknowledged = { index: raft.lastLogIndex, term: raft.lastLogTerm };
+      return;
+    }
     if (raft.lastLogIndex < acknowledged.index)
       this.#complain(
         `${name} acknowledged index ${acknowledged.index}, and comes back with a log that ends at ${raft.lastLogIndex}`,

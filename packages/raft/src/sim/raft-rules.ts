@@ -10,6 +10,7 @@
  * - Nothing goes back: terms never; within a life commitIndex, lastApplied and the durable log below commitIndex; matchIndex
  *   within one leadership and one life of the follower.
  * - Order of indexes: purged ≤ snapshot ≤ applied ≤ commit ≤ last, match < next.
+ * - Silence: who has lost part of its log neither votes nor campaigns nor leads until it is repaired.
  * - Meeting quorums: each quorum of a configuration meets each of the one before it.
  * - One change at a time: a leader appends a configuration only when the one before is committed.
  */
@@ -34,6 +35,12 @@ interface Committed {
 /** What a node was like when it was last looked at, within one life. */
 interface Look {
   readonly raft: Raft;
+  /** Earlier lives whose disk has lost something since, while it is not repaired: what they acknowledged may be counted. */
+  lost: readonly Raft[];
+  /** Once it is repaired: how far its log must be durable before they do not count any more. */
+  wholeFrom: Index | null;
+  /** It began this life by taking back what it had acknowledged; leaders hear of it sooner or later. */
+  readonly fellBack: boolean;
   term: Term;
   commitIndex: Index;
   lastApplied: Index;
@@ -86,8 +93,12 @@ export class RaftRules {
 
   /** A node's core begins a life with this log. */
   started(name: string, raft: Raft): void {
+    const before = this.#nodes.get(name);
     const look: Look = {
       raft,
+      lost: raft.recovering === null || before === undefined ? [] : [...before.lost, before.raft],
+      wholeFrom: null,
+      fellBack: raft.recovering !== null,
       term: raft.currentTerm,
       commitIndex: raft.commitIndex,
       lastApplied: raft.lastApplied,
@@ -111,12 +122,19 @@ export class RaftRules {
     const { raft } = look;
     switch (event.type) {
       case "roleChanged":
+        if (event.role !== "follower" && raft.recovering !== null)
+          this.#complain(`${name} is ${event.role} in term ${event.term}, and part of its log is lost`);
         if (event.role === "leader") this.#elected(name, raft, event.term);
         break;
       case "entriesAppended":
+      case "entriesRestored":
         this.#appended(name, raft, event.first, event.last);
         break;
+      case "recovered":
+        look.wholeFrom = event.lastIndex;
+        break;
       case "voteCast":
+        if (raft.recovering !== null) this.#complain(`${name} votes in term ${event.term}, and part of its log is lost`);
         if (look.votedIn === event.term && look.votedFor !== null && look.votedFor !== event.candidate)
           this.#complain(`${name} voted for ${look.votedFor} and for ${event.candidate} in term ${event.term}`);
         look.votedIn = event.term;
@@ -134,6 +152,8 @@ export class RaftRules {
         return this.#complain(
           `${event.peer} acknowledged ${event.matchIndex} to ${name} and now holds ${event.durableIndex} only`,
         );
+      case "appliedDiffers":
+        return this.#complain(`${name} finds that ${event.name} applied something else from ${event.first} to ${event.last}`);
       case "invariantViolated":
         return this.#complain(`${name} found a broken invariant (${event.invariant}): ${event.detail}`);
       default:
@@ -146,6 +166,7 @@ export class RaftRules {
     const look = this.#nodes.get(name);
     if (look === undefined || look.raft.failed) return;
     const { raft } = look;
+    if (look.wholeFrom !== null && raft.durableIndex >= look.wholeFrom) look.lost = [];
     if (raft.currentTerm < look.term) this.#complain(`the term of ${name} went back from ${look.term} to ${raft.currentTerm}`);
     if (raft.commitIndex < look.commitIndex)
       this.#complain(`commitIndex of ${name} went back from ${look.commitIndex} to ${raft.commitIndex}`);
@@ -185,7 +206,8 @@ export class RaftRules {
     for (const [peer, progress] of raft.progress) {
       if (progress.matchIndex >= progress.nextIndex)
         this.#complain(`${name} has match ${progress.matchIndex} and next ${progress.nextIndex} for ${memberName(peer)}`);
-      if (progress.matchIndex < (matchIndex.get(peer) ?? 0))
+      const fellBack = this.#nodes.get(memberName(peer))?.fellBack ?? false;
+      if (progress.matchIndex < (matchIndex.get(peer) ?? 0) && !fellBack)
         this.#complain(
           `matchIndex of ${memberName(peer)} went back from ${matchIndex.get(peer)} to ${progress.matchIndex} at ${name}`,
         );
@@ -239,10 +261,8 @@ export class RaftRules {
 
   /** `index` if that entry is durable on the member's disk, as far as it has said so; otherwise null. */
   #durableAt(id: MemberId, index: Index, term: Term | null): Index | null {
-    const raft = this.#byId.get(id)?.raft;
-    if (raft === undefined) return null;
-    if (index <= raft.snapshot.lastIncludedIndex) return index;
-    return raft.durableIndex >= index && raft.termAt(index) === term ? index : null;
+    const look = this.#byId.get(id);
+    return [look?.raft, ...(look?.lost ?? [])].some((raft) => raft?.id === id && holds(raft, index, term)) ? index : null;
   }
 
   #committedUpTo(name: string, look: Look, commitIndex: Index, term: Term): void {
@@ -284,6 +304,10 @@ export class RaftRules {
     if (raft.role === "leader" && raft.termAt(index) === raft.currentTerm && before.index > raft.commitIndex)
       this.#complain(`${name} has appended a configuration at ${index} while the one at ${before.index} is not committed`);
   }
+}
+
+function holds(raft: Raft, index: Index, term: Term | null): boolean {
+  return index <= raft.snapshot.lastIncludedIndex || (raft.durableIndex >= index && raft.termAt(index) === term);
 }
 
 function digestOf(entry: Entry): number {

@@ -195,6 +195,7 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
             coverage.note("votedForStranger");
           break;
         case "voteRefused":
+          if (event.reason === "recovering") coverage.note("recoveringRefusedVote");
           if (event.preVote && event.reason === "leaderAlive") coverage.note("preVoteRefusedLeaderAlive");
           if (event.preVote && event.reason === "logNotUpToDate") coverage.note("preVoteRefusedLog");
           if (!event.preVote && event.reason === "logNotUpToDate") coverage.note("voteRefusedLog");
@@ -221,6 +222,19 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
           break;
         case "snapshotInstalled":
           coverage.note(event.keptSuffix ? "snapshotKeptSuffix" : "snapshotInstalled");
+          if ((raft?.recovering ?? null) !== null) coverage.note("repairedBySnapshot");
+          break;
+        case "recoveryWaits":
+          coverage.note("recoveryAsked");
+          break;
+        case "followerRecovering":
+          coverage.note("followerFellBack");
+          break;
+        case "recovered":
+          if (event.how === "led") coverage.note("repairedByLeader");
+          if (event.how === "discarded") coverage.note("repairedByDiscard");
+          if (event.how === "copied") coverage.note("repairedByCopies");
+          if (event.how === "copied" && raft?.leaderId === null) coverage.note("repairedWithoutLeader");
           break;
         case "configurationChanged":
         case "memberRemoved":
@@ -245,6 +259,8 @@ export function watchSituations<Machine extends StateMachine>(options: Situation
     },
     sent(from, _to, message) {
       if (message.type === "ProposeRequest") coverage.note("forwarded");
+      if (message.type === "EntryStatusResponse" && message.status === "haveFaulty" && message.index > 0)
+        coverage.note("faultyAnswer");
       else if (message.type === "ProposeResponse") {
         if (message.refusal === "transferring") coverage.note("writeHeld");
       } else if (message.type === "RequestVote" || message.type === "RequestVoteResponse") memoryOf(from).votedInSilence = false;

@@ -5,7 +5,7 @@
  *
  * A run has a storm, in which the plan's incidents strike; then a calm: a core that is a majority is healed, everything wrong
  * outside of it stays as it is, and without any client a leader and equal logs are owed; then progress for clients; then, with
- * everybody back, the same state everywhere; and at last everything loses its power once more, and what was promised must
+ * everybody back, the same state everywhere, and nobody who still needs a repair; and at last everything loses its power once more, and what was promised must
  * be on the disks. Liveness is what the calm is for, and at the end Linearizability is judged once more, by a model where the
  * workload has one. Exactly once: at every comparison the session tables are equal too (docs/invariants.md).
  */
@@ -243,8 +243,8 @@ export class World<Machine extends StateMachine, State> {
     this.#clients.pause();
     this.#misfortune.end();
     this.#network.setWeather(FAIR_WEATHER);
-    // Whose disk was damaged since it last started may be about to find out.
-    const sound = whole.filter(({ freshlyDamaged }) => !freshlyDamaged);
+    // Whose disk was damaged may be about to find out, or wait for what only an outsider has.
+    const sound = whole.filter(({ damaged }) => !damaged);
     // A cluster is founded by all of its members together: until then all are needed.
     const core = this.#cluster.settled ? this.#chooseCore(sound) : members;
     const outsiders = whole.filter((member) => !core.includes(member));
@@ -350,7 +350,8 @@ export class World<Machine extends StateMachine, State> {
     if (isJoint(configuration) || (everybody && this.#waitsFor(configuration, members))) return false;
     for (const member of this.#membersOf(configuration, members)) {
       const raft = member.life?.opened === true ? this.#cluster.raftOf(member) : null;
-      if (raft === null || raft.lastLogIndex !== last || raft.commitIndex !== last || raft.lastApplied !== last) return false;
+      if (raft === null || raft.recovering !== null) return false;
+      if (raft.lastLogIndex !== last || raft.commitIndex !== last || raft.lastApplied !== last) return false;
       if (raft.currentTerm !== leader.currentTerm || raft.leaderId !== leader.id) return false;
       if (member.life?.clock.isPaused === true) return false;
     }
@@ -406,9 +407,9 @@ export class World<Machine extends StateMachine, State> {
   #stateOf({ life, spoilt }: Member<Machine>): string {
     const aside = spoilt === null ? "" : ` (${spoilt})`;
     if (life === null) return `down${aside}`;
-    const { state, role, currentTerm, leader, lastLogIndex, commitIndex, lastApplied, peers } = life.host.status();
+    const { state, role, currentTerm, leader, lastLogIndex, commitIndex, lastApplied, peers, recovering } = life.host.status();
     const links = peers.filter(({ connected }) => connected).map(({ name }) => name);
-    return `${state}${aside}${life.clock.isPaused ? ", paused" : ""}, ${role} in term ${currentTerm} under ${leader?.name ?? "nobody"}, log ${lastLogIndex}, committed ${commitIndex}, applied ${lastApplied}, connected to ${links.join(" ")}`;
+    return `${recovering === null ? "" : `${recovering}; `}${state}${aside}${life.clock.isPaused ? ", paused" : ""}, ${role} in term ${currentTerm} under ${leader?.name ?? "nobody"}, log ${lastLogIndex}, committed ${commitIndex}, applied ${lastApplied}, connected to ${links.join(" ")}`;
   }
 
   #runFor(micros: Micros, events: number): void {

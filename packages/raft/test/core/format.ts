@@ -46,7 +46,7 @@ export function formatTerms(entries: readonly Entry[]): string {
 }
 
 export function formatHardState(state: HardState): string {
-  return `term=${state.currentTerm} vote=${state.votedFor ?? "-"} commit=${state.commitIndex}`;
+  return `term=${state.currentTerm} vote=${state.votedFor ?? "-"} commit=${state.commitIndex}${state.recovering === true ? " recovering" : ""}`;
 }
 
 export function formatBatch(batch: PersistBatch): string {
@@ -100,6 +100,10 @@ export function formatMessage(message: Message): string {
       return `${head} id=${message.requestId} to=${message.target ?? "the best"}`;
     case "TransferResponse":
       return `${head} id=${message.requestId} ${message.refusal}`;
+    case "EntryStatusRequest":
+      return `${head} id=${message.requestId} ${message.index}/${message.entryTerm} durable=${message.durableIndex}`;
+    case "EntryStatusResponse":
+      return `${head} id=${message.requestId} ${message.index}/${message.entryTerm} ${message.status}${message.entry === null ? "" : ` [${formatEntry(message.entry)}]`}${message.leading ? " leading" : ""} last=${message.lastLogIndex}`;
   }
 }
 
@@ -123,6 +127,8 @@ export function formatEvent(event: RaftEvent): string {
       return `${event.preVote ? "pre-vote" : "vote"} of ${event.voter} for term ${event.term}: ${event.granted ? "granted" : "refused"}`;
     case "entriesAppended":
       return `appends ${event.first}..${event.last}`;
+    case "entriesRestored":
+      return `restores ${event.first}..${event.last}`;
     case "logTruncated":
       return `truncates from ${event.from} (last was ${event.previousLast})`;
     case "entriesDurable":
@@ -169,6 +175,12 @@ export function formatEvent(event: RaftEvent): string {
       return `log compacted up to ${event.purgedIndex}`;
     case "durableRegressed":
       return `ALARM ${event.peer} acknowledged ${event.matchIndex} and now has ${event.durableIndex}`;
+    case "followerRecovering":
+      return `${event.peer} acknowledged ${event.matchIndex}, has lost some of it, and now has ${event.durableIndex}`;
+    case "recoveryWaits":
+      return `has lost ${event.index}/${event.term} and knows no leader; said so far: ${event.answers.map(({ member, status }) => `${member} ${status}`).join(", ") || "nothing"}`;
+    case "recovered":
+      return `is whole again, ${event.how}: its log ends at ${event.lastIndex}`;
     case "messageIgnored":
       return `ignores ${event.message} of ${event.from}: ${event.reason}`;
     case "invariantViolated":

@@ -7,6 +7,7 @@ import {
   type Entry,
   encodeConfiguration,
   type HardState,
+  type LogItem,
   type LogPosition,
   type MemberId,
   type MemberRecord,
@@ -31,6 +32,9 @@ interface Node {
   snapshot: SnapshotMetadata;
   logStart: LogPosition;
   entries: Entry[];
+  /** What follows `entries` since the disk lost something; null: not known. Counts while hardState.recovering is set. */
+  remaining: readonly LogItem[] | null;
+  lives: number;
   /** Taken and not yet durable. */
   batches: PersistBatch[];
   /** False: batches wait for `persist`. */
@@ -225,6 +229,8 @@ export class GoldenCluster {
         return;
       case "restart":
         return this.#restart(first);
+      case "lose":
+        return this.#lose(first, plain.slice(1).map(Number), named);
       case "snapshot":
         return this.#snapshot(first);
       case "compact":
@@ -296,6 +302,8 @@ export class GoldenCluster {
       ...disk,
       now,
       drawPerMille,
+      remaining: null,
+      lives: 0,
       batches: [],
       autoPersist: true,
       crashed: false,
@@ -308,7 +316,10 @@ export class GoldenCluster {
   }
 
   #start(id: MemberId, node: Node): Raft {
+    node.lives += 1;
+    const recovering = { remaining: node.remaining, firstRequestId: node.lives * 1000 + 1 };
     return new Raft({
+      ...(node.hardState.recovering === true ? { recovering } : {}),
       id,
       options: { snapshotChunkBytes: 256, ...this.#options },
       random: () => Math.floor((node.drawPerMille / 1000) * 2 ** 32),
@@ -318,6 +329,22 @@ export class GoldenCluster {
       logStart: node.logStart,
       entries: node.entries,
     });
+  }
+
+  /** `lose a 3 5`: its disk has lost these entries, and has their names; `lose a from=3`: and has nothing from there on. */
+  #lose(id: MemberId, indexes: readonly number[], named: Map<string, string>): void {
+    const node = this.#node(id);
+    if (!node.crashed) throw new Error(`${id} is up`);
+    const from = Number(named.get("from") ?? indexes[0]);
+    const remaining = node.entries.filter(({ index }) => index >= from);
+    node.remaining = named.has("from")
+      ? null
+      : remaining.map((entry) =>
+          indexes.includes(entry.index) ? { index: entry.index, term: entry.term, type: "lost" } : entry,
+        );
+    node.entries = node.entries.filter(({ index }) => index < from);
+    const commitIndex = Math.min(node.hardState.commitIndex, from - 1);
+    node.hardState = { ...node.hardState, commitIndex, recovering: true };
   }
 
   #restart(id: MemberId): void {
@@ -454,6 +481,7 @@ export class GoldenCluster {
         node.logStart = position;
       }
       const first = batch.entries[0];
+      if (first !== undefined || batch.logStart !== null) node.remaining = null;
       if (first !== undefined) node.entries = [...node.entries.filter((entry) => entry.index < first.index), ...batch.entries];
       node.raft.persisted(node.now, batch.ticket);
     }
@@ -586,7 +614,7 @@ export class GoldenCluster {
     const fields = Object.fromEntries(
       [...named].map(([name, value]) => [
         name,
-        value === "true" ? true : value === "false" ? false : value === "null" ? null : Number(value),
+        value === "true" ? true : value === "false" ? false : value === "null" ? null : /^\d/.test(value) ? Number(value) : value,
       ]),
     );
     const entries = (named.get("entries") ?? "").split(",").filter((each) => each !== "");
@@ -626,7 +654,7 @@ export class GoldenCluster {
       if (node.crashed) this.#say(`${id}: down`);
       else
         this.#say(
-          `${id}: ${raft.failed ? "FAILED " : ""}${raft.role} term=${raft.currentTerm} vote=${raft.votedFor ?? "-"} leader=${raft.leaderId ?? "-"} commit=${raft.commitIndex} applied=${raft.lastApplied} durable=${raft.durableIndex} last=${raft.lastLogIndex}/${raft.lastLogTerm}`,
+          `${id}: ${raft.failed ? "FAILED " : ""}${raft.role} term=${raft.currentTerm} vote=${raft.votedFor ?? "-"} leader=${raft.leaderId ?? "-"}${raft.recovering === null ? "" : " RECOVERING"} commit=${raft.commitIndex} applied=${raft.lastApplied} durable=${raft.durableIndex} last=${raft.lastLogIndex}/${raft.lastLogTerm}`,
         );
     }
   }

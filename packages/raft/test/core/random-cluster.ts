@@ -1,11 +1,12 @@
 /**
  * Cores alone under a random, hostile world: messages are lost, doubled and late, batches become durable late, nodes crash
- * and lose what was not durable, logs are compacted and snapshots sent. No disk format, no transport: this is the cheapest
+ * and lose what was not durable, logs are compacted and snapshots sent, disks lose entries. No disk format, no transport: this is the cheapest
  * tier that can refute the algorithm itself. After every step the rules of Figure 3 are checked over all nodes.
  */
 import {
   type Entry,
   type HardState,
+  type LogItem,
   type LogPosition,
   type MemberId,
   type MembershipChange,
@@ -35,6 +36,8 @@ interface Disk {
   snapshot: SnapshotMetadata;
   logStart: LogPosition;
   entries: Entry[];
+  /** What follows them since the disk lost something, if known; counts while hardState.recovering is set. */
+  remaining: LogItem[] | null;
 }
 
 interface Node {
@@ -47,6 +50,9 @@ interface Node {
   applied: Map<number, string>;
   /** Votes that left the node, by term: they must never differ over crashes. */
   readonly votes: Map<number, MemberId>;
+  lives: number;
+  /** What its disk held when it lost something, until it is durably repaired. */
+  owed: Entry[][];
   /** The snapshot being received. */
   incoming: SnapshotMetadata | null;
   /** The configuration, as the events tell it: a turn may commit by one and end with the next. */
@@ -68,6 +74,12 @@ export interface Counters {
   changes: number;
   configurationsCommitted: number;
   configurationsTruncated: number;
+  damages: number;
+  copied: number;
+  discarded: number;
+  led: number;
+  /** The members have changed so that one that has lost entries is needed, and nobody can give them back: it may have to wait. */
+  stuck: number;
   steps: number;
 }
 
@@ -80,6 +92,8 @@ export interface RandomClusterOptions {
   readonly partitions?: boolean;
   /** Nodes that crash are back soon, so that most of the time there is a quorum, and much happens. */
   readonly mostlyUp?: boolean;
+  /** Nodes come back with lost entries, at most a minority at a time. */
+  readonly damages?: boolean;
   /** What a node can't propose itself it hands to the leader. */
   readonly forwards?: boolean;
   /** Members come and go; three more nodes than the first configuration has stand by. */
@@ -111,6 +125,11 @@ export class RandomCluster {
     changes: 0,
     configurationsCommitted: 0,
     configurationsTruncated: 0,
+    damages: 0,
+    copied: 0,
+    discarded: 0,
+    led: 0,
+    stuck: 0,
     steps: 0,
   };
   readonly #random: () => number;
@@ -135,6 +154,8 @@ export class RandomCluster {
   readonly #partitions: boolean;
   readonly #mostlyUp: boolean;
   readonly #membership: boolean;
+  readonly #damages: boolean;
+  readonly #voters: readonly MemberId[];
   /** Those on one side; nothing passes between them and the others. */
   #apart: ReadonlySet<MemberId> = new Set();
 
@@ -145,6 +166,7 @@ export class RandomCluster {
     this.#partitions = options.partitions ?? false;
     this.#mostlyUp = options.mostlyUp ?? false;
     this.#membership = options.membership ?? false;
+    this.#damages = options.damages ?? false;
     this.#random = randomOf(seed);
     this.#size = 1 + this.#below(5);
     this.#lossPerMille = this.#below(300);
@@ -152,6 +174,7 @@ export class RandomCluster {
     const learners = this.#size > 3 && this.#below(2) === 0 ? ids.splice(-1) : [];
     const outgoing = ids.length > 3 && this.#below(3) === 0 ? ids.slice(0, 3) : [];
     const configuration = configurationOf(ids, learners, outgoing, seed % 2 === 0);
+    this.#voters = outgoing.length > 0 ? outgoing : ids;
     const standby = this.#membership ? ["f", "g", "h"] : [];
     for (const id of [...ids, ...learners, ...standby]) {
       const known = standby.includes(id) ? NO_CONFIGURATION : configuration;
@@ -161,12 +184,15 @@ export class RandomCluster {
         snapshot,
         logStart: { index: 0, term: 0 },
         entries: [],
+        remaining: null,
       };
-      const raft = this.#start(id, disk);
+      const raft = this.#start(id, disk, 1);
       this.#nodes.push({
         id,
         disk,
         raft,
+        lives: 1,
+        owed: [],
         batches: [],
         down: false,
         applied: new Map(),
@@ -185,8 +211,10 @@ export class RandomCluster {
     return from[this.#below(Math.max(1, from.length))];
   }
 
-  #start(id: MemberId, disk: Disk): Raft {
+  #start(id: MemberId, disk: Disk, life: number): Raft {
+    const recovering = { remaining: disk.remaining, firstRequestId: life * 1_000_000 + 1 };
     const start = {
+      ...(disk.hardState.recovering === true ? { recovering } : {}),
       id,
       options: {
         maxEntriesPerMessage: 3,
@@ -317,7 +345,9 @@ export class RandomCluster {
       node.applied = new Map();
       node.batches = [];
       node.incoming = null;
-      node.raft = this.#start(node.id, node.disk);
+      node.lives += 1;
+      if (this.#damages && this.#below(3) > 0) this.#damage(node);
+      node.raft = this.#start(node.id, node.disk, node.lives);
       node.inForce = inForce(node.raft);
       this.#after(node);
     } else if (!this.#mostlyUp || this.#below(8) === 0) {
@@ -329,6 +359,30 @@ export class RandomCluster {
       this.#record?.({ type: "stop", node: node.id });
       this.#flight = this.#flight.filter((each) => each.to !== node.id || this.#below(2) === 0);
     }
+  }
+
+  /** Its disk loses some entries, or all from one on without their names. */
+  #damage(node: Node): void {
+    const { disk } = node;
+    const hurt = this.#nodes.filter(
+      (each) => each === node || each.raft.recovering !== null || each.disk.hardState.recovering === true,
+    );
+    const last = disk.entries.at(-1)?.index ?? 0;
+    const from = Math.max(disk.logStart.index, disk.snapshot.lastIncludedIndex) + 1;
+    if (hurt.length > Math.floor((this.#voters.length - 1) / 2) || last < from) return;
+    this.counters.damages += 1;
+    const first = from + this.#below(last - from + 1);
+    node.owed.push(disk.entries);
+    const rest: readonly LogItem[] = [...disk.entries.filter(({ index }) => index >= first), ...(disk.remaining ?? [])];
+    const isKnown = this.#below(4) > 0 && (disk.hardState.recovering !== true || disk.remaining !== null);
+    disk.remaining = isKnown
+      ? rest.map((item) =>
+          item.index === first || this.#below(4) === 0 ? { index: item.index, term: item.term, type: "lost" } : item,
+        )
+      : null;
+    disk.entries = disk.entries.filter(({ index }) => index < first);
+    const commitIndex = Math.min(disk.hardState.commitIndex, first - 1);
+    disk.hardState = { ...disk.hardState, commitIndex, recovering: true };
   }
 
   #snapshot(node: Node): void {
@@ -372,6 +426,11 @@ export class RandomCluster {
       const output = node.raft.take();
       for (const event of output.events) {
         if (event.type === "invariantViolated") this.#fail(`${node.id}: ${event.invariant}: ${event.detail}`);
+        if (event.type === "roleChanged" && event.role !== "follower" && node.raft.recovering !== null)
+          this.#fail(`${node.id} is ${event.role}, and has lost entries`);
+        if (event.type === "recovered") {
+          this.counters[event.how] += 1;
+        }
         if (event.type === "roleChanged" && event.role === "leader") this.#noteLeader(event.term, node.id);
         if (event.type === "logTruncated") this.counters.truncations += 1;
         if (event.type === "roleChanged" && event.reason.includes("hands over")) this.counters.transfers += 1;
@@ -413,6 +472,7 @@ export class RandomCluster {
             this.counters.snapshotsInstalled += 1;
             // The snapshot's file is durable before the core hears of it; a crash now finds it on the disk.
             node.disk.snapshot = metadata;
+            node.disk.remaining = null;
             const matching = node.disk.entries.find(
               (entry) => entry.index === lastIncludedIndex && entry.term === lastIncludedTerm,
             );
@@ -447,6 +507,7 @@ export class RandomCluster {
 
   #noteVote(node: Node, term: number, candidate: MemberId): void {
     const before = node.votes.get(term);
+    if (node.disk.hardState.recovering === true) this.#fail(`${node.id} votes in term ${term}, and has lost entries`);
     if (before !== undefined && before !== candidate)
       this.#fail(`${node.id} voted for ${before} and ${candidate} in term ${term}`);
     if (node.disk.hardState.currentTerm === term && node.disk.hardState.votedFor !== candidate)
@@ -483,7 +544,10 @@ export class RandomCluster {
           (each) =>
             group.includes(each.id) &&
             (each.disk.snapshot.lastIncludedIndex >= index ||
-              each.disk.entries.some((entry) => entry.index === index && entry.term === term)),
+              // What its disk has lost it acknowledged all the same, and acts accordingly.
+              [each.disk.entries, ...each.owed].some((entries) =>
+                entries.some((entry) => entry.index === index && entry.term === term),
+              )),
         );
         if (holding.length < majority(group.length))
           this.#fail(`${node.id} committed ${index} durable on ${holding.length} of ${group.length}`);
@@ -521,6 +585,8 @@ export class RandomCluster {
     if (batch === undefined) return;
     const { disk } = node;
     disk.hardState = batch.hardState;
+    if (batch.hardState.recovering !== true) node.owed = [];
+    if (batch.entries.length > 0 || batch.logStart !== null) disk.remaining = null;
     if (batch.logStart !== null && batch.logStart.position.index >= disk.logStart.index) {
       const { position, keepSuffix } = batch.logStart;
       disk.entries = keepSuffix ? disk.entries.filter((entry) => entry.index > position.index) : [];
@@ -559,6 +625,16 @@ export class RandomCluster {
     }
   }
 
+  /** By the newest configuration of some node, those that are whole are no quorum. */
+  #isStuck(): boolean {
+    const whole = this.#nodes.filter(({ raft }) => raft.recovering === null).map(({ id }) => id);
+    return this.#nodes.some(({ raft }) =>
+      [raft.configuration.voters, raft.configuration.votersOutgoing].some(
+        (voters) => voters.length > 0 && voters.filter((id) => whole.includes(id)).length < majority(voters.length),
+      ),
+    );
+  }
+
   /** Liveness: once faults stop there is a leader, a new command commits, and all are equal. */
   #heal(): void {
     this.#longTurns = false;
@@ -582,12 +658,17 @@ export class RandomCluster {
         continue;
       }
       const { configuration } = leader.raft;
+      const isWell = ({ raft }: Node): boolean => raft.lastApplied === leader.raft.lastApplied && raft.recovering === null;
       if (configuration.votersOutgoing.length > 0 || configuration.staged !== null) continue;
       const members = this.#nodes.filter(({ id }) => configuration.members.some((member) => member.id === id));
-      if (members.every((node) => node.raft.lastApplied === leader.raft.lastApplied)) return;
+      if (members.every((node) => isWell(node))) return;
+    }
+    if (this.#isStuck()) {
+      this.counters.stuck += 1;
+      return;
     }
     this.#fail(
-      `no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}`).join("; ")}`,
+      `no progress after the faults stopped: ${this.#nodes.map((node) => `${node.id} ${node.raft.role} term ${node.raft.currentTerm} commit ${node.raft.commitIndex} last ${node.raft.lastLogIndex}${node.raft.recovering === null ? "" : " recovering"}`).join("; ")}`,
     );
   }
 }

@@ -302,7 +302,7 @@ export class ProcessJudge {
 
   #leaves(effect: Effect, to: string, payload: Extract<Payload, { ok: true }>): void {
     this.seen.messages += 1;
-    if (payload.kind === "founding" || payload.kind === "notAMember" || payload.kind === "address") return;
+    if (payload.kind !== "message" && payload.kind !== "peerLog") return;
     if (payload.kind === "peerLog") {
       const { lastIndex, lastTerm } = payload.peerLog;
       if (lastIndex > 0 && this.#terms.get(lastIndex) !== lastTerm)

@@ -20,6 +20,8 @@ function coreWith(id: string, currentTerm: Term, terms: readonly Term[], commitI
     snapshot: { lastIncludedIndex: 0 },
     logStart: { index: 0, term: 0 },
     lastLogIndex: terms.length,
+    durableIndex: terms.length,
+    recovering: null,
     configuration: configurationOf(["a", "b", "c"]),
     entryAt,
     termAt: (index: Index) => (index === 0 ? 0 : (entryAt(index)?.term ?? null)),
@@ -94,4 +96,18 @@ describe("configurations", () => {
     expect(changes).toMatchObject([{ index: 2 }]);
     for (const event of changes) rules.event("a", event);
   });
+});
+
+test("who has lost part of its log neither votes nor leads", () => {
+  const rules = new RaftRules((text) => {
+    throw new Error(text);
+  });
+  const lost: Raft = Object.assign(coreWith("a#1", 1, [1], 0), { recovering: { lost: null, answers: [] } });
+  rules.started("a#1", lost);
+  expect(() => rules.event("a#1", { type: "voteCast", candidate: "b#1", term: 1 })).toThrow(
+    /votes in term 1, and part of its log/,
+  );
+  expect(() =>
+    rules.event("a#1", { type: "roleChanged", role: "preCandidate", previous: "follower", term: 1, reason: "" }),
+  ).toThrow(/is preCandidate in term 1, and part of its log is lost/);
 });

@@ -8,7 +8,7 @@
  */
 import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.js";
 import type { PersistBatch } from "../../core/output.js";
-import { EMPTY_BYTES, type Entry, type HardState, type LogPosition } from "../../core/types.js";
+import { EMPTY_BYTES, type Entry, type HardState, type LogItem, type LogPosition } from "../../core/types.js";
 import {
   aligned,
   BLOCK_BYTES,
@@ -25,7 +25,7 @@ import {
 /** What one group wants to have written. */
 export interface GroupWrite {
   readonly group: number;
-  readonly batch: Pick<PersistBatch, "hardState" | "logStart" | "entries">;
+  readonly batch: Pick<PersistBatch, "hardState" | "logStart"> & { readonly entries: readonly LogItem[] };
 }
 
 /** Where in the order of records a batch stands. */
@@ -47,7 +47,9 @@ export interface WrittenBatch {
 /** One step of a batch, in order. */
 export type BatchStep =
   | { readonly kind: "entry"; readonly group: number; readonly entry: Entry }
-  | { readonly kind: "logStart"; readonly group: number; readonly position: LogPosition; readonly keepSuffix: boolean };
+  | { readonly kind: "logStart"; readonly group: number; readonly position: LogPosition; readonly keepSuffix: boolean }
+  /** An entry of which only the name is left. */
+  | { readonly kind: "lost"; readonly group: number; readonly position: LogPosition };
 
 export interface ReadBatch {
   readonly durableThrough: number;
@@ -64,6 +66,11 @@ const NAME_BYTES = 21;
 /** The last byte of a batch. Not zero: a batch whose end is zeros was never written to its end (recovery.ts). */
 const END = 0x7f;
 export const MAX_VOTED_FOR_BYTES = 128;
+/**
+ * The highest bit of the commit index: entries are lost, and this member must be repaired before it votes. A version that does
+ * not know it takes the number for one that can't be, and refuses the directory; that is as it must be.
+ */
+const RECOVERING = 2 ** 31;
 
 function writeHardStates(writer: ByteWriter, writes: readonly GroupWrite[]): void {
   // The last write of a group tells its hard state after the batch.
@@ -75,20 +82,26 @@ function writeHardStates(writer: ByteWriter, writes: readonly GroupWrite[]): voi
   }
 }
 
-export function writeHardState(writer: ByteWriter, { currentTerm, votedFor, commitIndex }: HardState): void {
+export function writeHardState(writer: ByteWriter, { currentTerm, votedFor, commitIndex, recovering }: HardState): void {
   writer.u64(currentTerm);
-  writer.u64(commitIndex);
+  writer.u32(commitIndex % 2 ** 32);
+  writer.u32(Math.floor(commitIndex / 2 ** 32) + (recovering === true ? RECOVERING : 0));
   writer.text(votedFor ?? "");
 }
 
 export function readHardState(reader: ByteReader): HardState {
   const currentTerm = reader.u64();
-  const commitIndex = reader.u64();
+  const low = reader.u32();
+  const high = reader.u32();
+  const recovering = high >= RECOVERING;
+  const commitIndex = (high % RECOVERING) * 2 ** 32 + low;
+  if (!Number.isSafeInteger(commitIndex)) throw new DecodeError("holds an index above 2^53");
   const votedFor = reader.text(MAX_VOTED_FOR_BYTES);
-  return { currentTerm, commitIndex, votedFor: votedFor === "" ? null : votedFor };
+  const state = { currentTerm, commitIndex, votedFor: votedFor === "" ? null : votedFor };
+  return recovering ? { ...state, recovering } : state;
 }
 
-function readHardStates(reader: ByteReader): ReadonlyMap<number, HardState> {
+export function readHardStates(reader: ByteReader): ReadonlyMap<number, HardState> {
   const count = reader.u16();
   const states = new Map<number, HardState>();
   for (let place = 0; place < count; place += 1) states.set(reader.u32(), readHardState(reader));
@@ -144,8 +157,14 @@ export function encodeBatch(bytes: Uint8Array, position: number, place: BatchPla
       writeName(names, RecordType.logStart, group, from);
     }
     for (const entry of batch.entries) {
-      at = records.write(at, RecordType.entry, group, entry.index, entry.term, entry.type, entry.data);
-      writeName(names, RecordType.entry, group, entry);
+      const { index, term } = entry;
+      if (entry.type === "lost") {
+        at = records.write(at, RecordType.lost, group, index, term, "noop", EMPTY_BYTES);
+        writeName(names, RecordType.lost, group, entry);
+      } else {
+        at = records.write(at, RecordType.entry, group, index, term, entry.type, entry.data);
+        writeName(names, RecordType.entry, group, entry);
+      }
     }
   }
   names.u8(END);
@@ -158,7 +177,7 @@ function recordsLength(writes: readonly GroupWrite[]): number {
   let bytes = 0;
   for (const { batch } of writes) {
     if (batch.logStart !== null) bytes += recordBytes(1);
-    for (const entry of batch.entries) bytes += recordBytes(entry.data.length);
+    for (const entry of batch.entries) bytes += recordBytes(entry.type === "lost" ? 0 : entry.data.length);
   }
   return bytes;
 }
@@ -184,12 +203,13 @@ export type BatchReading = { readonly ok: true; readonly batch: ReadBatch } | { 
 export function readBatch(
   bytes: Uint8Array,
   position: number,
-  expected: { readonly segment: number; readonly sequence: number; readonly prevChecksum: number },
+  /** `prevChecksum` null: the record before it can't be read. */
+  expected: { readonly segment: number; readonly sequence: number; readonly prevChecksum: number | null },
 ): BatchReading {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = position;
   let sequence = expected.sequence;
-  let checksum = expected.prevChecksum;
+  let checksum: number | null = expected.prevChecksum;
   let bad: BadRecord | null = null;
 
   const next = (types: readonly number[]): { readonly header: RecordHeader; readonly payload: Uint8Array } | null => {
@@ -202,7 +222,8 @@ export function readBatch(
     if (header.segment !== expected.segment) return wrong(`it belongs to segment ${header.segment}`);
     if (header.sequence !== sequence || header.place !== sequence - expected.sequence)
       return wrong(`it is record ${header.sequence}, not ${sequence}`);
-    if (header.prevChecksum !== checksum) return wrong("it does not follow the record before it", header.payloadLength);
+    if (checksum !== null && header.prevChecksum !== checksum)
+      return wrong("it does not follow the record before it", header.payloadLength);
     if (!types.includes(header.type)) return wrong(`its type is ${header.type}`);
     const payload = readPayload(bytes, at, header);
     if (payload === null) return wrong("its content can't be read", header.payloadLength);
@@ -218,48 +239,84 @@ export function readBatch(
 
   const first = next([RecordType.batchStart]);
   if (first === null) return refuse("");
-  const start = decoding(() => {
-    const reader = new ByteReader(first.payload);
-    const read = { durableThrough: reader.u64(), count: reader.u32(), length: reader.u32(), hardStates: readHardStates(reader) };
-    reader.end();
-    return read;
-  });
+  const start = decoding(() => readStart(first.payload));
   if (!start.ok) return refuse(`its beginning ${start.reason}`);
   const { durableThrough, count, length, hardStates } = start.value;
   const steps: BatchStep[] = [];
   for (let place = 0; place < count; place += 1) {
-    const record = next([RecordType.entry, RecordType.logStart]);
+    const record = next([RecordType.entry, RecordType.logStart, RecordType.lost]);
     if (record === null) return refuse("");
     steps.push(stepOf(record.header, record.payload));
   }
   at = endPosition(position, at);
   const last = next([RecordType.batchEnd]);
   if (last === null) return refuse("");
-  const named = decoding(() => checkNames(new ByteReader(last.payload), steps));
+  const named = decoding(() => checkNames(last.payload, steps));
   if (!named.ok) return refuse(`its end ${named.reason}`);
   if (at - position !== length) return refuse(`it is ${at - position} bytes long and says ${length}`);
-  return { ok: true, batch: { durableThrough, hardStates, steps, length, nextSequence: sequence, checksum } };
+  return { ok: true, batch: { durableThrough, hardStates, steps, length, nextSequence: sequence, checksum: checksum ?? 0 } };
 }
 
-function stepOf(header: RecordHeader, payload: Uint8Array): BatchStep {
+/** What the first record of a batch says. */
+export function readStart(payload: Uint8Array): {
+  readonly durableThrough: number;
+  readonly count: number;
+  readonly length: number;
+  readonly hardStates: ReadonlyMap<number, HardState>;
+} {
+  const reader = new ByteReader(payload);
+  const read = { durableThrough: reader.u64(), count: reader.u32(), length: reader.u32(), hardStates: readHardStates(reader) };
+  reader.end();
+  return read;
+}
+
+/** A record as the last one of its batch names it. */
+export interface RecordName {
+  readonly type: number;
+  readonly group: number;
+  readonly position: LogPosition;
+}
+
+/** What the last record of a batch says. */
+export function readEnd(payload: Uint8Array): {
+  readonly hardStates: ReadonlyMap<number, HardState>;
+  readonly names: readonly RecordName[];
+} {
+  const reader = new ByteReader(payload);
+  const count = reader.count(NAME_BYTES, payload.length);
+  const hardStates = readHardStates(reader);
+  const names: RecordName[] = [];
+  for (let place = 0; place < count; place += 1) {
+    const type = reader.u8();
+    const group = reader.u32();
+    names.push({ type, group, position: { index: reader.u64(), term: reader.u64() } });
+  }
+  if (reader.u8() !== END) throw new DecodeError("has no end");
+  reader.end();
+  return { hardStates, names };
+}
+
+export function stepOf(header: RecordHeader, payload: Uint8Array): BatchStep {
   const { group, index, term, entryType } = header;
+  if (header.type === RecordType.lost) return { kind: "lost", group, position: { index, term } };
   if (header.type === RecordType.logStart)
     return { kind: "logStart", group, position: { index, term }, keepSuffix: payload[0] === 1 };
   return { kind: "entry", group, entry: { index, term, type: entryType, data: payload.length === 0 ? EMPTY_BYTES : payload } };
 }
 
-function checkNames(reader: ByteReader, steps: readonly BatchStep[]): void {
-  if (reader.u32() !== steps.length) throw new DecodeError("counts other records than there are");
-  readHardStates(reader);
-  for (const step of steps) {
-    const type = reader.u8();
-    const group = reader.u32();
-    const position = { index: reader.u64(), term: reader.u64() };
+function checkNames(payload: Uint8Array, steps: readonly BatchStep[]): void {
+  const { names } = readEnd(payload);
+  if (names.length !== steps.length) throw new DecodeError("counts other records than there are");
+  for (const [place, step] of steps.entries()) {
+    const name = names[place];
     const is = step.kind === "entry" ? step.entry : step.position;
-    const expected = step.kind === "entry" ? RecordType.entry : RecordType.logStart;
-    if (type !== expected || group !== step.group || position.index !== is.index || position.term !== is.term)
+    if (
+      name === undefined ||
+      name.type !== RecordType[step.kind] ||
+      name.group !== step.group ||
+      name.position.index !== is.index ||
+      name.position.term !== is.term
+    )
       throw new DecodeError("names other records than there are");
   }
-  if (reader.u8() !== END) throw new DecodeError("has no end");
-  reader.end();
 }

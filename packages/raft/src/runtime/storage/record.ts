@@ -24,7 +24,7 @@ export const SECTOR_BYTES = 512;
 export const BLOCK_BYTES = 4096;
 const MAGIC = 0x4c455251;
 
-export const RecordType = { batchStart: 1, entry: 2, logStart: 3, batchEnd: 4 } as const;
+export const RecordType = { batchStart: 1, entry: 2, logStart: 3, batchEnd: 4, lost: 5 } as const;
 
 export const ENTRY_TYPES: readonly EntryType[] = ["noop", "command", "configuration", "session"];
 const HIGH = 2 ** 32;

@@ -12,7 +12,7 @@ import type { LogPosition } from "../../core/types.js";
 import { crc32c } from "../crc32c.js";
 import type { SnapshotPiece } from "../machine-host.js";
 import type { Disk, DiskFile } from "../ports.js";
-import type { SnapshotFiles, SnapshotReceiving, SnapshotWriting } from "../snapshot-work.js";
+import type { PieceRead, SnapshotFiles, SnapshotReceiving, SnapshotWriting } from "../snapshot-work.js";
 import { call, perform, runTask, type Task } from "../task.js";
 import { readExactly } from "./read.js";
 import { BLOCK_BYTES } from "./record.js";
@@ -438,10 +438,11 @@ export class SnapshotStore implements SnapshotFiles {
     return this.#stored.find((each) => each.position.index === position.index && each.position.term === position.term) ?? null;
   }
 
-  read(position: LogPosition, offset: number, maxBytes: number, done: (data: Uint8Array | null, last: boolean) => void): void {
+  read(position: LogPosition, offset: number, maxBytes: number, done: PieceRead): void {
     const stored = this.#find(position);
     const table = stored?.table ?? null;
-    if (stored === null || table === null || offset > table.length) return done(null, false);
+    if (stored === null || table === null || offset > table.length) return done(null, false, false);
+    let isDamaged = false;
     const disk = this.#disk;
     const end = Math.min(offset + maxBytes, table.length);
     const from = Math.floor(offset / CHUNK_BYTES);
@@ -455,15 +456,15 @@ export class SnapshotStore implements SnapshotFiles {
           );
           for (let chunk = from; chunk < to; chunk += 1) {
             const start = (chunk - from) * CHUNK_BYTES;
-            if (crc32c(bytes, start, Math.min(bytes.length, start + CHUNK_BYTES)) !== table.checksums[chunk])
-              throw new Error(`${stored.path} is damaged`);
+            isDamaged = crc32c(bytes, start, Math.min(bytes.length, start + CHUNK_BYTES)) !== table.checksums[chunk];
+            if (isDamaged) throw new Error(`${stored.path} is damaged`);
           }
           return bytes.slice(offset - from * CHUNK_BYTES, end - from * CHUNK_BYTES);
         } finally {
           yield* perform((closed) => file.close(closed));
         }
       },
-      (error, data) => done(error === null ? data : null, end === table.length),
+      (error, data) => done(error === null ? data : null, end === table.length, isDamaged),
     );
   }
 

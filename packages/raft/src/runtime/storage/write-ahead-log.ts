@@ -8,14 +8,30 @@
  * oldest first (WAL9).
  */
 import type { PersistBatch } from "../../core/output.js";
-import type { HardState, Index, LogPosition, Micros } from "../../core/types.js";
+import {
+  type Entry,
+  type HardState,
+  type Index,
+  type LogItem,
+  type LogPosition,
+  type Micros,
+  NO_POSITION,
+} from "../../core/types.js";
 import type { GroupLog, GroupLogHandler, RecoveredGroup } from "../log-store.js";
 import { type Clock, type Disk, DiskError, type DiskFile, type TimerHandle } from "../ports.js";
 import { call, perform, runTask, type Task } from "../task.js";
 import { batchBytes, encodeBatch, type GroupWrite } from "./batch.js";
 import { readExactly } from "./read.js";
 import { aligned, SECTOR_BYTES } from "./record.js";
-import { LogDamage, LogReplay, type Replay, type SegmentToRead, type UnsyncedBatch } from "./recovery.js";
+import {
+  coverWithSnapshot,
+  LogDamage,
+  LogReplay,
+  type Replay,
+  type ReplayedGroup,
+  type SegmentToRead,
+  type UnsyncedBatch,
+} from "./recovery.js";
 import {
   decodeSegmentHeader,
   EMPTY_BOUNDS,
@@ -78,14 +94,24 @@ export interface LogOptions {
   readonly clock: Clock;
   readonly owner: Owner;
   readonly segmentBytes: number;
+  /** The log may hold groups that the caller does not know by heart. Default false. */
+  readonly manyGroups?: boolean;
   /** Looks at what was found before anything is changed; throws to refuse it. */
-  readonly accept?: (groups: ReadonlyMap<number, RecoveredGroup>) => void;
+  readonly accept?: (groups: ReadonlyMap<number, RecoveredGroup>, damage: readonly string[]) => void;
+  /** Where the newest whole snapshot of a group ends: damage below it is harmless. Also where a log is cut that no snapshot reaches. */
+  readonly snapshotOf?: (group: number) => LogPosition | null;
+}
+
+export interface OpenedLog {
+  readonly log: WriteAheadLog;
+  readonly groups: ReadonlyMap<number, RecoveredGroup>;
+  readonly torn: boolean;
+  /** What was found damaged, in words; it was left behind. */
+  readonly damage: readonly string[];
 }
 
 /** Reads the log, begins a new segment, and gives the log with what each group finds in it. */
-export function* openLog(
-  options: LogOptions,
-): Task<{ readonly log: WriteAheadLog; readonly groups: ReadonlyMap<number, RecoveredGroup>; readonly torn: boolean }> {
+export function* openLog(options: LogOptions): Task<OpenedLog> {
   const { disk } = options;
   yield* perform((done) => disk.makeDirectory(LOG_FOLDER, done));
   const names = yield* call<readonly string[]>((done) => disk.list(LOG_FOLDER, done));
@@ -93,35 +119,91 @@ export function* openLog(
     options,
     names.map(segmentId).filter((id) => id !== null),
   );
-  const groups = new Map(
-    [...replay.groups].map(([group, { hardState, start, entries }]) => [group, { hardState, start, entries }]),
-  );
-  options.accept?.(groups);
+  const damage = [...replay.damage];
+  for (const [group, replayed] of replay.groups) {
+    const snapshot = options.snapshotOf?.(group) ?? null;
+    if (snapshot !== null) coverWithSnapshot(replayed, snapshot);
+    const unreached = options.snapshotOf === undefined ? null : beyondSnapshot(replayed, snapshot);
+    if (unreached !== null) damage.push(unreached);
+  }
+  const groups = new Map([...replay.groups].map(([group, replayed]) => [group, recoveredFrom(replayed)]));
+  options.accept?.(groups, damage);
   // Only now: a log that can't be read, or is not accepted, is left as it is.
   for (const name of names) if (name.endsWith(".tmp")) yield* perform((done) => disk.remove(`${LOG_FOLDER}/${name}`, done));
   const log = new WriteAheadLog(options, replay);
-  yield* log.begin(replay);
-  return { log, groups, torn: replay.torn };
+  if (damage.length === 0) yield* log.begin(replay);
+  else yield* log.beginAnew(replay);
+  return { log, groups, torn: replay.torn, damage };
 }
 
-function* replaySegments({ disk, owner }: LogOptions, ids: readonly number[]): Task<Replay> {
-  const segments: SegmentToRead[] = [];
-  for (const id of ids) segments.push(yield* readHeaderOf(disk, id));
-  // A removal that a crash undid leaves a segment without its successor: what counts is the newest unbroken run.
-  const first = segments.findLastIndex(
-    (segment, place) => place > 0 && segment.header.id !== (segments[place - 1]?.header.id ?? 0) + 1,
+/**
+ * A log may begin later than at its first entry only where a snapshot holds what is missing. If those are damaged or gone, the
+ * state can't be made from what is here, and must come from the leader: the log is taken as lost from where a snapshot ends.
+ */
+function beyondSnapshot(replayed: ReplayedGroup, snapshot: LogPosition | null): string | null {
+  const { start } = replayed;
+  const reached = snapshot ?? NO_POSITION;
+  if (reached.index >= start.index) return null;
+  Object.assign(replayed, { start: reached, first: reached.index + 1, entries: [], last: reached, broken: true });
+  const what = snapshot === null ? "no snapshot is whole" : `the newest snapshot that is whole ends at index ${reached.index}`;
+  return `${what}, but the log begins only after ${start.index}: newer snapshots are damaged or gone`;
+}
+
+function recoveredFrom({ hardState, start, entries, broken }: ReplayedGroup): RecoveredGroup {
+  const firstLost = entries.findIndex(({ type }) => type === "lost");
+  const whole = (firstLost === -1 ? entries : entries.slice(0, firstLost)).filter(isWhole);
+  if (firstLost === -1 && !broken && hardState.recovering !== true) return { hardState, start, entries: whole };
+  const remaining = firstLost === -1 || broken ? null : entries.slice(firstLost);
+  // The hint speaks of the log as it was. What takes the place of the lost part must not be believed to be committed by it.
+  const commitIndex = Math.min(hardState.commitIndex, start.index + whole.length);
+  return { hardState: { ...hardState, commitIndex, recovering: true }, start, entries: whole, recovering: { remaining } };
+}
+
+function isWhole(item: LogItem): item is Entry {
+  return item.type !== "lost";
+}
+
+function* replaySegments({ disk, owner, manyGroups }: LogOptions, found: readonly number[]): Task<Replay> {
+  const ids = [...found].sort((a, b) => a - b);
+  // A removal that a crash undid leaves a segment without its successor, and so does a log that was begun anew because of
+  // damage: what counts is the newest unbroken run.
+  const first = Math.max(
+    0,
+    ids.findLastIndex((id, place) => place > 0 && id !== (ids[place - 1] ?? 0) + 1),
   );
-  const run = segments.slice(Math.max(0, first));
-  const replay = new LogReplay(owner);
-  for (const [place, segment] of run.entries()) {
+  const { segments, missing } = yield* readHeaders(disk, ids.slice(first));
+  const replay = new LogReplay(owner, missing, manyGroups);
+  for (const [place, segment] of segments.entries()) {
     const bytes = yield* readWhole(disk, segment.path);
-    replay.add(segment, bytes, run[place + 1]?.header ?? null);
+    replay.add(segment, bytes, segments[place + 1]?.header ?? null);
   }
-  const found = replay.finish();
-  const stale = segments
-    .slice(0, Math.max(0, first))
-    .map(({ path, header }) => ({ id: header.id, path, header, highest: new Map<number, Index>() }));
-  return { ...found, segments: [...stale, ...found.segments] };
+  const read = replay.finish();
+  const stale = ids
+    .filter((id) => !read.segments.some((segment) => segment.id === id))
+    .map((id) => ({ id, path: segmentPath(id), highest: new Map<number, Index>() }));
+  return { ...read, segments: [...stale, ...read.segments] };
+}
+
+/**
+ * The headers of a run. A segment whose header is damaged tells nothing, and nothing before it can be joined to what follows; but the
+ * newest segment's can't be done without: it may hold the newest vote.
+ */
+function* readHeaders(
+  disk: Disk,
+  run: readonly number[],
+): Task<{ readonly segments: readonly SegmentToRead[]; readonly missing: readonly string[] }> {
+  let segments: SegmentToRead[] = [];
+  const missing: string[] = [];
+  for (const id of run) {
+    try {
+      segments.push(yield* readHeaderOf(disk, id));
+    } catch (error) {
+      if (!(error instanceof LogDamage) || id === run.at(-1)) throw error;
+      missing.push(error.message);
+      segments = [];
+    }
+  }
+  return { segments, missing };
 }
 
 function* readHeaderOf(disk: Disk, id: number): Task<SegmentToRead> {
@@ -204,6 +286,29 @@ export class WriteAheadLog {
       state.start = start;
       state.last = last;
     }
+  }
+
+  /**
+   * Something is damaged: what was found is written again as a whole, with the names of what is lost in its places, into one segment
+   * that does not follow on the others. From then on those are not read any more, whatever is wrong with them; until
+   * then they are what counts. So a crash in between leaves either the old log or the new one.
+   */
+  *beginAnew(replay: Replay): Task<void> {
+    this.#sequence = replay.nextSequence;
+    this.#checksum = 0;
+    this.#durableThrough = replay.nextSequence - 1;
+    this.#nextId += 1;
+    this.#groups.clear();
+    const contents: GroupWrite[][] = [];
+    for (const [group, replayed] of replay.groups) {
+      const { hardState } = recoveredFrom(replayed);
+      const { start, entries } = replayed;
+      this.#groups.set(group, { hardState, start, last: start, handler: null, recordedStart: 0, reported: 0 });
+      for (const items of inBatches(entries)) contents.push([{ group, batch: { hardState, logStart: null, entries: items } }]);
+    }
+    const needed = contents.reduce((sum, writes) => sum + batchBytes(writes), 0);
+    yield* this.#beginSegment(needed, contents);
+    for (const [group, { last }] of replay.groups) this.#group(group).last = last;
   }
 
   /** The view of one group. */
@@ -555,11 +660,26 @@ export class WriteAheadLog {
   }
 }
 
+function inBatches(items: readonly LogItem[]): readonly (readonly LogItem[])[] {
+  const batches: LogItem[][] = [];
+  let bytes = MAX_BATCH_BYTES;
+  for (const item of items) {
+    const size = (item.type === "lost" ? 0 : item.data.length) + 96;
+    if (bytes + size > MAX_BATCH_BYTES) {
+      batches.push([]);
+      bytes = 0;
+    }
+    bytes += size;
+    batches.at(-1)?.push(item);
+  }
+  return batches;
+}
+
 /** A batch that was read, as it is written again. */
 function toWrites(batch: UnsyncedBatch): readonly GroupWrite[] {
   const writes: {
     group: number;
-    batch: { hardState: HardState; logStart: PersistBatch["logStart"]; entries: PersistBatch["entries"][number][] };
+    batch: { hardState: HardState; logStart: PersistBatch["logStart"]; entries: LogItem[] };
   }[] = [];
   const hardStateOf = (group: number): HardState => batch.hardStates.get(group) ?? EMPTY_BOUNDS.hardState;
   for (const step of batch.steps) {
@@ -573,10 +693,13 @@ function toWrites(batch: UnsyncedBatch): readonly GroupWrite[] {
           entries: [],
         },
       });
-    } else if (current !== undefined && current.group === step.group) {
-      current.batch.entries.push(step.entry);
+      continue;
+    }
+    const item: LogItem = step.kind === "entry" ? step.entry : { ...step.position, type: "lost" };
+    if (current !== undefined && current.group === step.group) {
+      current.batch.entries.push(item);
     } else {
-      writes.push({ group: step.group, batch: { hardState: hardStateOf(step.group), logStart: null, entries: [step.entry] } });
+      writes.push({ group: step.group, batch: { hardState: hardStateOf(step.group), logStart: null, entries: [item] } });
     }
   }
   for (const [group, hardState] of batch.hardStates) {

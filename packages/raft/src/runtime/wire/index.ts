@@ -2,6 +2,7 @@
 export {
   decodePayload,
   encodeAddress,
+  encodeAppliedBlock,
   encodeFoundingNotice,
   encodeMessage,
   encodeNotAMember,

@@ -9,6 +9,7 @@ import { ByteReader, ByteWriter, DecodeError, decoding } from "../../core/bytes.
 import type { MembershipRefusal } from "../../core/membership-change.js";
 import type {
   AppendEntries,
+  EntryStatusResponse,
   Message,
   MessageType,
   ProposeRequest,
@@ -16,6 +17,7 @@ import type {
   TransferResponse,
 } from "../../core/message.js";
 import type { Entry, EntryType, Index, ProposedType, Term } from "../../core/types.js";
+import type { AppliedBlock } from "../applied-checksums.js";
 import type { FounderRecord, FoundingNotice } from "../founding.js";
 import { readChange, writeChange } from "./change.js";
 
@@ -23,7 +25,7 @@ import { readChange, writeChange } from "./change.js";
 export interface PeerLog {
   readonly lastIndex: Index;
   readonly lastTerm: Term;
-  /** Parts of the log are being repaired; acknowledgements are not to be expected. */
+  /** Parts of the log are lost: what was acknowledged above `lastIndex` does not count any more. */
   readonly recovering: boolean;
   /** Of the sender, for whoever looks for a new leader; 0 to 100. */
   readonly priority: number;
@@ -32,6 +34,7 @@ export interface PeerLog {
 export type Payload =
   | { readonly ok: true; readonly kind: "message"; readonly group: number; readonly message: Message }
   | { readonly ok: true; readonly kind: "peerLog"; readonly group: number; readonly peerLog: PeerLog }
+  | { readonly ok: true; readonly kind: "appliedBlock"; readonly group: number; readonly block: AppliedBlock }
   | { readonly ok: true; readonly kind: "founding"; readonly notice: FoundingNotice }
   | { readonly ok: true; readonly kind: "address"; readonly address: string }
   | { readonly ok: true; readonly kind: "notAMember"; readonly group: number; readonly configurationIndex: Index }
@@ -56,6 +59,8 @@ const KINDS = {
   TimeoutNow: 15,
   ChangeRequest: 16,
   ChangeResponse: 17,
+  EntryStatusRequest: 18,
+  EntryStatusResponse: 19,
   TransferRequest: 20,
   TransferResponse: 21,
 } as const satisfies Record<MessageType, number>;
@@ -68,6 +73,8 @@ const SINCE: { readonly [Type in MessageType]?: number } = {
   ChangeResponse: 2,
   TransferRequest: 2,
   TransferResponse: 2,
+  EntryStatusRequest: 2,
+  EntryStatusResponse: 2,
 };
 const NEWEST = 2;
 /** What every member has that does not say so. */
@@ -85,6 +92,7 @@ const PEER_LOG = 64;
 const FOUNDING = 65;
 const NOT_A_MEMBER = 66;
 const ADDRESS = 67;
+const APPLIED_BLOCK = 68;
 
 const TYPE_OF_KIND = new Map<number, MessageType>(
   (Object.entries(KINDS) as [MessageType, number][]).map(([type, kind]) => [kind, type]),
@@ -117,6 +125,7 @@ const CHANGE_REFUSALS: readonly (MembershipRefusal | null)[] = [
   "nothingToDo",
 ];
 const STATUSES = ["continue", "installed", "rejected"] as const;
+const ENTRY_STATUSES = ["have", "dontHave", "haveFaulty"] as const;
 
 /** Term, type and length before an entry's data. */
 export const ENTRY_HEADER_BYTES = 13;
@@ -151,6 +160,8 @@ function sizeHint(message: Message): number {
       return 64 + message.data.length;
     case "ProposeRequest":
       return 64 + message.commands.reduce((sum, command) => sum + 4 + command.length, 0);
+    case "EntryStatusResponse":
+      return 64 + (message.entry?.data.length ?? 0);
     default:
       return 64;
   }
@@ -249,6 +260,25 @@ function writeBody(writer: ByteWriter, message: Message, version: number): void 
       writer.u64(message.entryTerm);
       writer.u8(CHANGE_REFUSALS.indexOf(message.refusal));
       return;
+    case "EntryStatusRequest":
+      writer.u64(message.requestId);
+      writer.u64(message.durableIndex);
+      writer.u64(message.index);
+      writer.u64(message.entryTerm);
+      return;
+    case "EntryStatusResponse":
+      writer.u64(message.requestId);
+      writer.u64(message.index);
+      writer.u64(message.entryTerm);
+      writer.u8(ENTRY_STATUSES.indexOf(message.status));
+      writer.u8(message.leading ? 1 : 0);
+      writer.u64(message.lastLogIndex);
+      writer.u8(message.entry === null ? 0 : 1);
+      if (message.entry === null) return;
+      // Its index and term are the ones that were asked for.
+      writer.u8(ENTRY_TYPES.indexOf(message.entry.type));
+      writer.blob(message.entry.data);
+      return;
   }
 }
 
@@ -296,6 +326,15 @@ export function encodeAddress(address: string): Uint8Array {
   return writer.finish();
 }
 
+export function encodeAppliedBlock(group: number, { through, checksum }: AppliedBlock): Uint8Array {
+  const writer = new ByteWriter(32);
+  writer.u8(APPLIED_BLOCK);
+  writer.u32(group);
+  writer.u64(through);
+  writer.u32(checksum);
+  return writer.finish();
+}
+
 export function encodeFoundingNotice(notice: FoundingNotice): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(FOUNDING);
@@ -338,6 +377,8 @@ function readPayload(reader: ByteReader, kind: number, group: number, version: n
         priority: version >= 2 ? reader.u8() : DEFAULT_PRIORITY,
       },
     };
+  if (kind === APPLIED_BLOCK)
+    return { ok: true, kind: "appliedBlock", group, block: { through: reader.u64(), checksum: reader.u32() } };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };
   if (kind === NOT_A_MEMBER) return { ok: true, kind: "notAMember", group, configurationIndex: reader.u64() };
   if (kind === ADDRESS) return { ok: true, kind: "address", address: reader.text(MAX_ADDRESS_BYTES) };
@@ -452,6 +493,17 @@ function readMessage(reader: ByteReader, type: MessageType, version: number): Me
         entryTerm: reader.u64(),
         refusal: oneOf(CHANGE_REFUSALS, reader.u8()),
       };
+    case "EntryStatusRequest":
+      return {
+        type,
+        term,
+        requestId: reader.u64(),
+        durableIndex: reader.u64(),
+        index: reader.u64(),
+        entryTerm: reader.u64(),
+      };
+    case "EntryStatusResponse":
+      return readEntryStatus(reader, term);
   }
 }
 
@@ -461,6 +513,17 @@ function readProposeRequest(reader: ByteReader, term: Term, entryType: ProposedT
   const commands: Uint8Array[] = [];
   for (let place = 0; place < count; place += 1) commands.push(reader.blob());
   return { type: "ProposeRequest", term, requestId, entryType, commands };
+}
+
+function readEntryStatus(reader: ByteReader, term: Term): EntryStatusResponse {
+  const requestId = reader.u64();
+  const index = reader.u64();
+  const entryTerm = reader.u64();
+  const status = oneOf(ENTRY_STATUSES, reader.u8());
+  const leading = reader.flag();
+  const lastLogIndex = reader.u64();
+  const entry = reader.flag() ? { index, term: entryTerm, type: oneOf(ENTRY_TYPES, reader.u8()), data: reader.blob() } : null;
+  return { type: "EntryStatusResponse", term, requestId, index, entryTerm, status, leading, lastLogIndex, entry };
 }
 
 function readAppendEntries(reader: ByteReader, term: Term, version: number): AppendEntries {

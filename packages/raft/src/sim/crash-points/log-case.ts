@@ -73,7 +73,10 @@ export function logCase(options: LogCaseOptions): LogCase {
 
 /** Opens the log and goes on with it: the first entry after a crash stands where a torn write may have been. */
 function recover(disk: Disk): LogFound {
-  const { log, groups } = atOnce(() => openLog({ disk, clock: STILL_CLOCK, owner: LOG_OWNER, segmentBytes: SEGMENT_BYTES }));
+  const { log, groups, damage } = atOnce(() =>
+    openLog({ disk, clock: STILL_CLOCK, owner: LOG_OWNER, segmentBytes: SEGMENT_BYTES }),
+  );
+  if (damage.length > 0) throw new Error(`damage is found where nothing but a crash was: ${damage.join("; ")}`);
   const group = groups.get(GROUP) ?? EMPTY_LOG;
   const term = Math.max(1, group.hardState.currentTerm);
   const next: PersistBatch = {

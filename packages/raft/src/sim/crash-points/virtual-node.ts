@@ -71,6 +71,9 @@ export function openNode(place: NodePlace): VirtualNode {
   if (node.failure !== null) throw new Error(`it has failed: ${node.failure}`);
   if (node.opened === null) throw new Error("it does not open within 20 s");
   if (node.opened.error !== null) throw node.opened.error;
+  // A crash is never taken for damage, which this node would have left behind.
+  const damage = node.host.status().warnings.filter((warning) => /left behind|is lost/.test(warning));
+  if (damage.length > 0) throw new Error(`damage is found where nothing but a crash was: ${damage.join("; ")}`);
   return node;
 }
 

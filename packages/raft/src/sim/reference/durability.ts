@@ -3,6 +3,7 @@ import type { LogPosition } from "../../core/index.js";
 import { type Cluster, createServer, type Server, serverOf, show, termFacts } from "./facts.js";
 import { addConfiguration, checkSnapshotConfiguration, configurationAt } from "./membership.js";
 import { sameConfiguration } from "./quorum.js";
+import { beginRepair } from "./repair.js";
 import { refuse } from "./rules.js";
 import { checkCommitted } from "./snapshot.js";
 import { TermLog } from "./term-log.js";
@@ -20,6 +21,9 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
       "batchIsState",
       `${id} writes term ${currentTerm}, vote ${votedFor}, commit ${commitIndex}; it is in ${server.term}, has voted for ${server.votedFor}, has committed ${server.commitIndex}`,
     );
+  const recovering = record.recovering === true;
+  if (recovering !== (server.repair !== null))
+    refuse("batchIsState", `${id} writes that it is ${recovering ? "recovering" : "whole"}, and is not`);
   if (logStart === null ? server.owesLogStart : logStart.index > log.start.index)
     refuse(
       "batchIsState",
@@ -48,7 +52,7 @@ export function persist(cluster: Cluster, server: Server, record: PersistRecord)
   server.lastTicket = ticket;
   server.handedIndex = log.lastIndex;
   server.owesLogStart = false;
-  server.batches.push({ ticket, term: currentTerm, votedFor, covers: log.lastIndex, ends });
+  server.batches.push({ ticket, term: currentTerm, votedFor, recovering, covers: log.lastIndex, ends });
 }
 
 /** A leader writes each of its own entries once, in order. */
@@ -70,6 +74,8 @@ export function persisted(cluster: Cluster, server: Server, ticket: number): voi
     const batch = server.batches.shift();
     if (batch === undefined) break;
     server.durableIndex = Math.max(server.durableIndex, batch.covers);
+    server.diskRecovering = batch.recovering;
+    if (!batch.recovering) server.repaired = null;
     noteDurable(cluster, server, batch.term, batch.votedFor, batch.ends);
   }
 }
@@ -107,8 +113,11 @@ export function start(cluster: Cluster, record: StartRecord): void {
   if (server.known) {
     checkHardState(cluster, server, record);
     checkLog(cluster, server, record, log);
+    const saidWhole = server.batches.some(({ recovering }) => !recovering);
+    if (server.diskRecovering && !saidWhole && record.recovering !== true)
+      refuse("restartKeeps", `${record.node} comes back whole, and had not been repaired`);
   } else checkFresh(cluster, record);
-  beginLife(cluster, record, log);
+  beginLife(cluster, record, log, server);
 }
 
 function logOf(cluster: Cluster, { node, logStart, entries, snapshot }: StartRecord): TermLog {
@@ -163,13 +172,14 @@ function checkHardState(cluster: Cluster, server: Server, record: StartRecord): 
 }
 
 /** What was durable is there, unless a snapshot stands in its place, or contradicts it: then the whole log had to go. */
-function checkLog(cluster: Cluster, server: Server, { snapshot, logStart }: StartRecord, log: TermLog): void {
+function checkLog(cluster: Cluster, server: Server, { snapshot, logStart, recovering }: StartRecord, log: TermLog): void {
   const end = { index: snapshot.lastIncludedIndex, term: snapshot.lastIncludedTerm };
   checkCommitted(cluster, logStart, `${server.id} starts with a log after ${show(logStart)}`);
   checkCommitted(cluster, end, `${server.id} starts with a snapshot`);
   if (end.index > 0) checkSnapshotConfiguration(configurationAt(cluster.configurations, end.index), snapshot, server.id);
   const { durableIndex } = server;
-  if (durableIndex <= end.index) return;
+  // Its disk has lost something, and it knows.
+  if (durableIndex <= end.index || recovering === true) return;
   if (end.index >= server.log.start.index && server.log.termAt(end.index) !== end.term) return;
   const durableTerm = server.log.termAt(durableIndex);
   if (durableTerm !== null && log.termAt(durableIndex) !== durableTerm)
@@ -179,7 +189,7 @@ function checkLog(cluster: Cluster, server: Server, { snapshot, logStart }: Star
     );
 }
 
-function beginLife(cluster: Cluster, record: StartRecord, log: TermLog): void {
+function beginLife(cluster: Cluster, record: StartRecord, log: TermLog, before: Server): void {
   const { currentTerm, votedFor, snapshot, entries } = record;
   // What was cast and begun in memory alone never happened.
   for (const facts of cluster.terms.values()) {
@@ -203,6 +213,8 @@ function beginLife(cluster: Cluster, record: StartRecord, log: TermLog): void {
     snapshot: at,
     durableIndex: log.lastIndex,
     handedIndex: log.lastIndex,
+    repair: record.recovering === true ? beginRepair(before, currentTerm) : null,
+    diskRecovering: record.recovering === true,
   };
   cluster.servers.set(record.node, server);
   addConfiguration(cluster, server, { index: snapshot.configurationIndex, configuration: snapshot.configuration });

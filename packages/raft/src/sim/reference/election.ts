@@ -18,6 +18,7 @@ import {
 } from "./facts.js";
 import { isQuorum, isVoter } from "./quorum.js";
 import { forgetReads } from "./read.js";
+import { checkWhole } from "./repair.js";
 import { refuse } from "./rules.js";
 import type { MessageOf, TracedEvent } from "./trace.js";
 
@@ -33,7 +34,8 @@ export function termChanged(cluster: Cluster, server: Server, { term, previous }
     refuse("termRises", `${server.id} goes from term ${previous} to ${term}, and was in ${server.term}`);
   if (term > server.heardTerm) {
     if (term !== previous + 1) refuse("termHasReason", `${server.id} enters term ${term}, which nobody has told it`);
-    server.owesCampaign = true;
+    // Who has lost entries asks for them in a term of its own, and does not campaign in it.
+    server.owesCampaign = server.repair === null;
   }
   forgetReads(server);
   server.term = term;
@@ -45,6 +47,7 @@ export function termChanged(cluster: Cluster, server: Server, { term, previous }
 export function roleChanged(cluster: Cluster, server: Server, event: TracedEvent<"roleChanged">): void {
   const { role, previous, term } = event;
   checkTerm(server, term, `is ${role}`);
+  if (role !== "follower") checkWhole(server, `is ${role} in term ${term}`);
   if (previous !== server.role) refuse("roleFollows", `${server.id} says it was ${previous}, and was ${server.role}`);
   const facts = termFacts(cluster, term);
   if (role === "leader") becomeLeader(cluster, server, facts);
@@ -112,6 +115,7 @@ export function voteCast(cluster: Cluster, server: Server, { candidate, term }: 
   const facts = termFacts(cluster, term);
   const before = facts.votes.get(server.id);
   if (before === candidate) return;
+  checkWhole(server, `votes for ${candidate} in term ${term}`);
   if (before !== undefined) refuse("oneVote", `${server.id} votes for ${before} and for ${candidate} in term ${term}`);
   if (candidate === server.id) {
     if (!facts.campaigns.has(server.id)) refuse("campaign", `${server.id} votes for itself in term ${term} without a campaign`);
@@ -144,6 +148,7 @@ export const sendRequestPreVote: Judge<"RequestPreVote"> = (cluster, server, _to
 
 export const sendPreVoteResponse: Judge<"RequestPreVoteResponse"> = (cluster, server, to, message) => {
   if (!message.voteGranted) return;
+  checkWhole(server, `promises ${to} its vote in term ${message.proposedTerm}`);
   const request = server.inboxes.get(message.proposedTerm)?.preCandidates.get(to);
   if (request === undefined)
     refuse("preVote", `${server.id} promises ${to} its vote in term ${message.proposedTerm}, and was not asked`);
@@ -186,6 +191,7 @@ export const sendTimeoutNow: Judge<"TimeoutNow"> = (cluster, server, to, { term 
 
 export const sendVoteResponse: Judge<"RequestVoteResponse"> = (cluster, server, to, message) => {
   if (!message.voteGranted) return;
+  checkWhole(server, `gives ${to} its vote in term ${message.term}`);
   const facts = termFacts(cluster, message.term);
   const cast = facts.votes.get(server.id);
   if (cast !== to)

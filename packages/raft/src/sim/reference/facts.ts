@@ -8,6 +8,7 @@
 import type { Index, LogPosition, MemberId, Role, Term } from "../../core/index.js";
 import { EntryBook } from "./entry-book.js";
 import { createRanges, type Ranges } from "./ranges.js";
+import type { Repair } from "./repair.js";
 import { refuse } from "./rules.js";
 import { TermLog } from "./term-log.js";
 import type { MessageOf, TraceConfiguration, TraceMessage } from "./trace.js";
@@ -93,6 +94,8 @@ export interface TermFacts {
 }
 
 export interface Batch {
+  /** The server says in it that part of its log is lost. */
+  readonly recovering: boolean;
   readonly ticket: number;
   readonly term: Term;
   readonly votedFor: MemberId | null;
@@ -126,6 +129,13 @@ export interface Server {
   handedIndex: Index;
   batches: Batch[];
   lastTicket: number;
+  /** Part of its log is lost, and not repaired yet; and whether its disk says so. */
+  repair: Repair | null;
+  diskRecovering: boolean;
+  /** It was repaired in this life, and that is not durable yet: a crash may undo it. */
+  repaired: Repair | null;
+  /** Whether it had what it was asked for; by asker/requestId. */
+  readonly asked: Map<string, boolean>;
   /** The highest entry of each term that was ever durable here. */
   everDurable: Map<Term, Index>;
   // ---- What this life may do, and what it owes before its turn ends ----
@@ -211,6 +221,10 @@ export function createServer(id: MemberId): Server {
     handedIndex: 0,
     batches: [],
     lastTicket: 0,
+    repair: null,
+    diskRecovering: false,
+    repaired: null,
+    asked: new Map(),
     everDurable: new Map(),
     heardTerm: 0,
     owedTerm: 0,

@@ -17,6 +17,7 @@ import {
 } from "./election.js";
 import { type Cluster, type Judge, type Server, termFacts } from "./facts.js";
 import { receiveReadRequest, receiveReadResponse, sendReadResponse } from "./read.js";
+import { receiveEntryStatusRequest, receiveEntryStatusResponse, sendEntryStatusResponse } from "./repair.js";
 import {
   receiveAppendEntries,
   receiveAppendResponse,
@@ -70,6 +71,8 @@ const LEAVING: Judges = {
   TimeoutNow: sendTimeoutNow,
   TransferRequest: anything,
   TransferResponse: anything,
+  EntryStatusRequest: anything,
+  EntryStatusResponse: sendEntryStatusResponse,
 };
 
 const ARRIVING: Judges = {
@@ -92,17 +95,25 @@ const ARRIVING: Judges = {
   TimeoutNow: receiveTimeoutNow,
   TransferRequest: anything,
   TransferResponse: anything,
+  EntryStatusRequest: receiveEntryStatusRequest,
+  EntryStatusResponse: receiveEntryStatusResponse,
 };
 
 /**
  * Messages of an earlier term that are not stale by that: their sender may be behind. The others then change nothing, and
  * are not looked at.
  */
-const NOT_BOUND: ReadonlySet<MessageType> = new Set(["RequestPreVote", "RequestPreVoteResponse", "ReadIndexRequest"]);
+const NOT_BOUND: ReadonlySet<MessageType> = new Set([
+  "RequestPreVote",
+  "RequestPreVoteResponse",
+  "ReadIndexRequest",
+  "EntryStatusRequest",
+]);
 
 /**
  * Messages that may be of a higher term and leave the receiver where it is: a vote may be refused because a leader lives
- * (dissertation 4.2.3), a question before a campaign changes nothing (9.6), and clients' business is none of Raft's.
+ * (dissertation 4.2.3), and so may a question for a lost entry be answered in the old one; a question before a campaign
+ * changes nothing (9.6), and clients' business is none of Raft's.
  */
 const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "RequestPreVote",
@@ -115,6 +126,7 @@ const NO_DUTY: ReadonlySet<MessageType> = new Set([
   "ChangeResponse",
   "TransferRequest",
   "TransferResponse",
+  "EntryStatusRequest",
 ]);
 
 /** It is about a term that every server is beyond: nobody will heed it, and nothing is known of it any more. */

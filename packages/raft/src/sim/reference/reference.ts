@@ -15,6 +15,8 @@
  *   so nothing committed is ever lost, and all state machines get the same commands in the same order.
  * - *Nothing durable is forgotten* (durability.ts): a server may stop at any moment, and comes back with what its disk had reported.
  * - *Who counts is in the log too* (membership.ts, quorum.ts): the newest configuration is in force as soon as it is appended.
+ * - *A disk may lose what it held* (repair.ts): then its server is silent about who should lead until it has got everything back
+ *   that it may have helped to commit.
  * - *A snapshot stands for the committed log before it* (snapshot.ts), and takes its place for those that are far behind.
  * - *Reads need no entry* (read.ts): a leader that hears from a quorum after it was asked still led when it was asked.
  *
@@ -32,7 +34,8 @@ import { type Cluster, createCluster, type Server, termFacts } from "./facts.js"
 import { configurationChanged } from "./membership.js";
 import { receive, send } from "./messages.js";
 import { read, readConfirmed } from "./read.js";
-import { entriesAppended, logTruncated } from "./replication.js";
+import { recovered } from "./repair.js";
+import { entriesAppended, entriesRestored, logTruncated } from "./replication.js";
 import { Refusal, refuse } from "./rules.js";
 import { logCompacted, snapshot, snapshotInstalled } from "./snapshot.js";
 import type { EventRecord, TraceRecord } from "./trace.js";
@@ -108,6 +111,8 @@ function happened(cluster: Cluster, server: Server, event: EventRecord): void {
       return voteCast(cluster, server, event);
     case "entriesAppended":
       return entriesAppended(cluster, server, event);
+    case "entriesRestored":
+      return entriesRestored(cluster, server, event);
     case "logTruncated":
       return logTruncated(cluster, server, event);
     case "entriesDurable":
@@ -122,6 +127,8 @@ function happened(cluster: Cluster, server: Server, event: EventRecord): void {
       return snapshotInstalled(cluster, server, event);
     case "logCompacted":
       return logCompacted(cluster, server, event);
+    case "recovered":
+      return recovered(cluster, server, event);
     case "invariantViolated":
       return refuse("ownAlarm", `${server.id}: ${event.invariant}: ${event.detail}`);
   }

@@ -18,6 +18,7 @@ import {
 import { addConfiguration, dropConfigurations } from "./membership.js";
 import { addRange, covers } from "./ranges.js";
 import { confirmRounds } from "./read.js";
+import { ownLogOf } from "./repair.js";
 import { refuse } from "./rules.js";
 import type { MessageOf, TracedEvent } from "./trace.js";
 
@@ -45,6 +46,26 @@ export function entriesAppended(
   if (!source.log.agrees(log.lastIndex, log.lastTerm))
     refuse(rule, `${id} appends ${first}..${last} after ${show(log.last)}, which ${source.id} has not in its log`);
   log.appendFrom(source.log, last);
+  takeConfigurations(cluster, server, first, last);
+}
+
+/** Who has lost entries may get them back from anybody: they are in its own log of before. */
+export function entriesRestored(
+  cluster: Cluster,
+  server: Server,
+  { first, last, term: said }: TracedEvent<"entriesRestored">,
+): void {
+  checkTerm(server, said, "restores");
+  const { id, log } = server;
+  const own = ownLogOf(server, last);
+  if (own === null || first !== log.lastIndex + 1 || last < first)
+    refuse("repairKeeps", `${id} restores ${first}..${last} after ${show(log.last)}, which was not in its log of before`);
+  log.appendFrom(own, last);
+  takeConfigurations(cluster, server, first, last);
+}
+
+function takeConfigurations(cluster: Cluster, server: Server, first: Index, last: Index): void {
+  const { log } = server;
   for (let index = first; index <= last; index += 1) {
     const configuration = cluster.book.find(index, log.termAt(index) ?? 0)?.configuration ?? null;
     if (configuration !== null) addConfiguration(cluster, server, { index, configuration });

@@ -31,6 +31,12 @@ export const RULES = {
   electionQuorum: "a leader has the votes of a quorum of its configuration, its own durable one among them (Raft 5.2)",
   electionSafety: "at most one leader in a term (Raft figure 3)",
   leaderCompleteness: "what was committed in earlier terms is in the log of every leader (Raft 5.4, figure 3)",
+  // ---- Lost and repaired (FAST 2018) ----
+  recoveringIsSilent: "who has lost part of its log neither votes nor leads until it is repaired (FAST 2018, dissertation 3.8)",
+  entryStatus: "who gives an entry gives the one of that name; who may have had it never says that it does not (FAST 2018)",
+  discardMajority: "a lost entry is discarded only when a majority, beyond its leaders' reach, does not have it (FAST 2018)",
+  repairByLeader: "a leader repairs a server whose log is durably its own, up to where it ended when it was asked (Raft 5.4)",
+  repairKeeps: "a repaired server has everything that was durable there and is committed (Raft 5.4, figure 3)",
   // ---- Replication ----
   leaderAppendOnly: "a leader only appends to its log, entries of its own term (Raft 5.3, figure 3)",
   logMatching: "index and term name one entry and everything before it (Raft 5.3, figure 3)",

@@ -129,7 +129,7 @@ const entry = object({
   configuration: optional(configuration),
   stamp: optional(count),
 });
-const hardState = { currentTerm: count, votedFor: orNull(text), commitIndex: count };
+const hardState = { currentTerm: count, votedFor: orNull(text), commitIndex: count, recovering: optional(flag) };
 const snapshotEnd = { lastIncludedIndex: count, lastIncludedTerm: count };
 const snapshot = { ...snapshotEnd, configuration, configurationIndex: count };
 const lastLog = { lastLogIndex: count, lastLogTerm: count };
@@ -174,6 +174,17 @@ const MESSAGES: { readonly [Type in TraceMessage["type"]]: Checks<Extract<TraceM
   TimeoutNow: { term: count },
   TransferRequest: { term: count, requestId: count, target: orNull(text) },
   TransferResponse: { term: count, requestId: count, refusal: text },
+  EntryStatusRequest: { term: count, requestId: count, durableIndex: count, index: count, entryTerm: count },
+  EntryStatusResponse: {
+    term: count,
+    requestId: count,
+    index: count,
+    entryTerm: count,
+    status: oneOf("have", "dontHave", "haveFaulty"),
+    leading: flag,
+    lastLogIndex: count,
+    entry: orNull(entry),
+  },
 };
 
 const message: Check = (value) => wrongWithOneOf(value, MESSAGES);
@@ -198,6 +209,7 @@ const RECORDS: { readonly [Type in TraceRecord["type"]]: Checks<Extract<TraceRec
   termChanged: { node: text, term: count, previous: count },
   voteCast: { node: text, candidate: text, term: count },
   entriesAppended: { node: text, first: count, last: count, term: count },
+  entriesRestored: { node: text, first: count, last: count, term: count },
   logTruncated: { node: text, from: count, previousLast: count },
   entriesDurable: { node: text, durableIndex: count },
   commitAdvanced: { node: text, commitIndex: count, term: count },
@@ -205,6 +217,7 @@ const RECORDS: { readonly [Type in TraceRecord["type"]]: Checks<Extract<TraceRec
   readConfirmed: { node: text, id: count, readIndex: count, lease: flag },
   snapshotInstalled: { node: text, ...snapshotEnd, keptSuffix: flag },
   logCompacted: { node: text, purgedIndex: count },
+  recovered: { node: text, how: oneOf("copied", "discarded", "led"), lastIndex: count },
   invariantViolated: { node: text, invariant: text, detail: text },
 };
 

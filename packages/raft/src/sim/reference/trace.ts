@@ -13,6 +13,7 @@ import type {
   AppendEntries,
   ChangeRequest,
   Configuration,
+  EntryStatusResponse,
   EntryType,
   HardState,
   Index,
@@ -44,9 +45,10 @@ export interface TraceEntry {
 
 /** The messages of core/message.ts, with entries and commands as digests and without the bytes of snapshots. */
 export type TraceMessage =
-  | Exclude<Message, AppendEntries | InstallSnapshot | ProposeRequest | ChangeRequest>
+  | Exclude<Message, AppendEntries | InstallSnapshot | ProposeRequest | ChangeRequest | EntryStatusResponse>
   | (Omit<AppendEntries, "entries"> & { readonly entries: readonly TraceEntry[] })
   | (Omit<InstallSnapshot, "data"> & { readonly length: number })
+  | (Omit<EntryStatusResponse, "entry"> & { readonly entry: TraceEntry | null })
   | (Omit<ProposeRequest, "commands" | "entryType"> & { readonly commands: readonly number[] })
   /** What is asked for shows in the configuration that the leader appends. */
   | Omit<ChangeRequest, "change">;
@@ -132,6 +134,7 @@ export const TRACED_EVENTS = [
   "termChanged",
   "voteCast",
   "entriesAppended",
+  "entriesRestored",
   "logTruncated",
   "entriesDurable",
   "commitAdvanced",
@@ -139,6 +142,7 @@ export const TRACED_EVENTS = [
   "readConfirmed",
   "snapshotInstalled",
   "logCompacted",
+  "recovered",
   "invariantViolated",
 ] as const satisfies readonly RaftEventType[];
 

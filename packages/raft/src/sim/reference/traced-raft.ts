@@ -73,6 +73,8 @@ export function traceMessage(message: Message): TraceMessage {
       const { data, ...rest } = message;
       return { ...rest, length: data.length };
     }
+    case "EntryStatusResponse":
+      return { ...message, entry: message.entry === null ? null : traceEntry(message.entry) };
     case "ProposeRequest": {
       const { commands, entryType: _, ...rest } = message;
       return { ...rest, commands: commands.map(digestOf) };
@@ -96,14 +98,11 @@ function traceSnapshot({
 }
 
 function traceBatch(node: MemberId, { ticket, hardState, logStart, entries }: PersistBatch): TraceRecord {
-  const { currentTerm, votedFor, commitIndex } = hardState;
   return {
     type: "persist",
     node,
     ticket,
-    currentTerm,
-    votedFor,
-    commitIndex,
+    ...hardState,
     logStart: logStart === null ? null : { ...logStart.position, keepSuffix: logStart.keepSuffix },
     entries: entries.map(traceEntry),
   };
@@ -115,7 +114,7 @@ export class TracedRaft extends Raft {
   constructor(start: RaftStart, record: (record: TraceRecord) => void) {
     super(start);
     this.#record = record;
-    const { id, hardState, snapshot, logStart, entries } = start;
+    const { id, hardState, snapshot, logStart, entries, recovering } = start;
     record({
       type: "start",
       node: id,
@@ -125,6 +124,7 @@ export class TracedRaft extends Raft {
       snapshot: traceSnapshot(snapshot),
       logStart,
       entries: entries.map(traceEntry),
+      ...(recovering === undefined ? {} : { recovering: true }),
     });
   }
 

@@ -9,7 +9,19 @@ import { LogDamage } from "../../../src/runtime/storage/recovery.js";
 import { segmentPath } from "../../../src/runtime/storage/segment.js";
 import { RecordingDisk } from "../../../src/sim/crash-points/recording-disk.js";
 import { BytesDisk, methodsOf } from "./bytes-disk.js";
-import { entry, type Opened, open, refused, SECTOR, SEGMENT_BYTES, state, terms, threeBatches } from "./log-bench.js";
+import {
+  entry,
+  honest,
+  type Opened,
+  open,
+  refused,
+  SECTOR,
+  SEGMENT_BYTES,
+  state,
+  THREE,
+  terms,
+  threeBatches,
+} from "./log-bench.js";
 
 const WHOLE = "1:1 2:1 3:1 4:2 5:2";
 
@@ -58,7 +70,11 @@ test("D6 a flipped bit in a last batch that holds zeros: a sector of zeros is no
       const damaged = disk.copy();
       const bytes = damaged.bytesOf(path);
       bytes[at + offset] = (bytes[at + offset] ?? 0) ^ 8;
-      refused(damaged, `byte ${offset} of the record at ${at}`);
+      const truth = {
+        ...THREE,
+        entries: [...THREE.entries.slice(0, 3), entry(4, 2, new Uint8Array(5000)), entry(5, 2, new Uint8Array(700))],
+      };
+      expect(honest(damaged, truth, `byte ${offset} of the record at ${at}`)).toBe("recovering");
     }
   }
 });
@@ -74,7 +90,7 @@ describe("D7 a length that is not believed", () => {
         const bytes = damaged.bytesOf(path);
         const byte = at + 12 + (bit >> 3);
         bytes[byte] = (bytes[byte] ?? 0) ^ (1 << (bit & 7));
-        refused(damaged, `bit ${bit} of the length at ${at}`);
+        expect(honest(damaged, THREE, `bit ${bit} of the length at ${at}`)).not.toBe("refused");
       }
     }
   });
@@ -86,7 +102,7 @@ describe("D7 a length that is not believed", () => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint32(at + 12, 0xffffffff, true);
     view.setUint32(at + 4, crc32c(bytes, at + 8, at + 64), true);
-    refused(disk, "a record");
+    expect(honest(disk, THREE, "a record")).not.toBe("refused");
   });
 
   test("D7 in the header of a segment: its length, and the number of its groups", () => {
@@ -113,13 +129,14 @@ describe("D8 D9 D10 what belongs elsewhere, or is not there", () => {
     log.append(state(1), [entry(3, 1)]);
     const from = disk.bytesOf(segmentPath(1));
     disk.bytesOf(segmentPath(2)).set(from.subarray(4096, 4096 + 2 * 4096), 4096);
-    refused(disk, "another segment's batch");
+    const truth = { ...THREE, hardState: state(1), entries: [entry(1, 1), entry(2, 1), entry(3, 1)] };
+    expect(honest(disk, truth, "another segment's batch")).toBe("recovering");
   });
 
   test("D9 a batch was never written, and the one after it was", () => {
     const { disk, path, ends } = threeBatches();
     disk.bytesOf(path).fill(0, ends[0], ends[1]);
-    refused(disk, "the first of three");
+    expect(honest(disk, THREE, "the first of three")).toBe("recovering");
   });
 
   test("D9 the very last batch was never written: nothing here can tell, and the log ends before it", () => {

@@ -121,6 +121,47 @@ export function threeBatches(last: readonly Entry[] = [entry(4, 2), entry(5, 2, 
 
 export const terms = (entries: readonly Entry[]): string => entries.map(({ index, term }) => `${index}:${term}`).join(" ");
 
+export type Verdict = "refused" | "recovering" | "whole";
+
+/**
+ * A damaged log gives back the truth or less of it, and never says that less is all: it is refused and left as it was; or every item
+ * is the true one or says that it is lost, and the log is whole or knows that it is not. The hard state is always the newest. A
+ * second start finds the same.
+ */
+export function honest(disk: BytesDisk, truth: RecoveredGroup, what: string): Verdict {
+  const before = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]));
+  let found: RecoveredGroup;
+  try {
+    ({ found } = open(disk));
+  } catch (error) {
+    expect(error, what).toBeInstanceOf(LogDamage);
+    for (const [path, bytes] of before) expect(Buffer.compare(bytes, disk.bytesOf(path)), `${what}: ${path}`).toBe(0);
+    return "refused";
+  }
+  const { recovering, ...hardState } = found.hardState;
+  const commitIndex = Math.min(truth.hardState.commitIndex, found.start.index + found.entries.length);
+  expect(hardState, what).toEqual({ ...truth.hardState, commitIndex });
+  expect(recovering === true, what).toBe(found.recovering !== undefined);
+  expect(found.start, what).toEqual(truth.start);
+  const items = [...found.entries, ...(found.recovering?.remaining ?? [])];
+  for (const [place, item] of items.entries()) {
+    const is = truth.entries[place];
+    expect([item.index, item.term], what).toEqual([is?.index, is?.term]);
+    if (item.type !== "lost") expect(item, what).toEqual(is);
+  }
+  expect(found.recovering?.remaining?.[0]?.type ?? "lost", what).toBe("lost");
+  if (found.recovering?.remaining !== null) expect(items.length, what).toBe(truth.entries.length);
+  expect(open(disk.copy()).found, what).toEqual(found);
+  return found.recovering === undefined ? "whole" : "recovering";
+}
+
+/** What the log holds that `threeBatches` writes. */
+export const THREE: RecoveredGroup = {
+  hardState: state(2, "b#1", 2),
+  start: { index: 0, term: 0 },
+  entries: [entry(1, 1), entry(2, 1), entry(3, 1), entry(4, 2), entry(5, 2, new Uint8Array(1500).fill(9))],
+};
+
 /** The log is damaged, says so, and is left as it was. */
 export function refused(disk: BytesDisk, what: string): void {
   const before = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]));

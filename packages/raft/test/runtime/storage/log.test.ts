@@ -3,12 +3,13 @@ import { describe, expect, test } from "vitest";
 import type { Entry } from "../../../src/core/index.js";
 import { crc32c } from "../../../src/runtime/crc32c.js";
 import type { RecoveredGroup } from "../../../src/runtime/log-store.js";
-import { LogDamage } from "../../../src/runtime/storage/recovery.js";
+import { RecordType, RecordWriter } from "../../../src/runtime/storage/record.js";
 import { decodeSegmentHeader, encodeSegmentHeader, segmentPath } from "../../../src/runtime/storage/segment.js";
 import { BytesDisk } from "./bytes-disk.js";
 import {
   EMPTY,
   entry,
+  honest,
   type Opened,
   OWNER,
   open,
@@ -16,8 +17,10 @@ import {
   SECTOR,
   SEGMENT_BYTES,
   state,
+  THREE,
   terms,
   threeBatches,
+  type Verdict,
 } from "./log-bench.js";
 
 /** All of it, short enough to compare quickly. */
@@ -170,87 +173,200 @@ describe("a write that was cut short is left out, and nothing else", () => {
   test("D33 a start that is killed at any of its operations leaves the same log to the next one", () => {
     const { disk, path, ends } = threeBatches();
     disk.bytesOf(path).fill(0, (ends[2] ?? 0) + SECTOR);
-    const expected = open(disk.copy()).found;
-    for (const complete of [false, true]) {
-      const base = complete ? threeBatches().disk : disk;
-      const wanted = complete ? open(base.copy()).found : expected;
-      for (let kill = 0; ; kill += 1) {
-        const killed = base.copy();
-        let left = kill;
-        killed.before = () => {
-          left -= 1;
-          return left < 0 ? "EIO" : null;
-        };
-        let finished = true;
-        try {
-          open(killed);
-        } catch {
-          finished = false;
-        }
-        expect(open(killed.copy()).found).toEqual(wanted);
-        if (finished) {
-          expect(kill).toBeGreaterThan(5);
-          break;
-        }
-      }
-    }
+    for (const base of [disk, threeBatches().disk]) expectSameAfterKills(base);
   });
 });
 
-describe("damage is never taken for a cut: the log is not opened, and not touched", () => {
-  test("D5 any flipped bit in a batch that others follow", () => {
-    const { disk, path, ends } = threeBatches();
-    const [start = 0, end = 0] = ends;
-    const whole = disk.bytesOf(path);
-    let inGaps = 0;
-    let flips = 0;
-    for (let at = start; at < end; at += 1) {
-      if (at % 97 !== 0 && whole.subarray(Math.max(start, at - 64), at + 64).every((byte) => byte === 0)) continue;
-      const damaged = disk.copy();
-      damaged.bytesOf(path)[at] = (whole[at] ?? 0) ^ (1 << (at % 8));
-      flips += 1;
-      try {
-        refused(damaged, `byte ${at - start}`);
-      } catch (error) {
-        // Bytes between records mean nothing; then the log must be whole.
-        expect(whole[at], String(error)).toBe(0);
-        expect(terms(open(damaged).found.entries)).toBe("1:1 2:1 3:1 4:2 5:2");
-        inGaps += 1;
-      }
+/** Starts on copies of the disk, each killed one operation later than the one before: what is left opens like the disk itself. */
+function expectSameAfterKills(base: BytesDisk): void {
+  const wanted = open(base.copy()).found;
+  for (let kill = 0, finished = false; !finished; kill += 1) {
+    const killed = base.copy();
+    let left = kill;
+    killed.before = () => {
+      left -= 1;
+      return left < 0 ? "EIO" : null;
+    };
+    finished = true;
+    try {
+      open(killed);
+    } catch {
+      finished = false;
     }
-    expect(flips - inGaps).toBeGreaterThan(400);
+    expect(open(killed.copy()).found, `operation ${kill}`).toEqual(wanted);
+    if (finished) expect(kill).toBeGreaterThan(5);
+  }
+}
+
+/** Where the next batch of this segment will stand. */
+function endOf(disk: BytesDisk, path: string): number {
+  let end = disk.bytesOf(path).length;
+  while (disk.bytesOf(path)[end - 1] === 0) end -= 1;
+  return Math.ceil(end / SECTOR) * SECTOR;
+}
+
+describe("damage is never taken for a cut: what is lost is known to be lost, and what is not is there", () => {
+  /** What becomes of a flip at each byte from `start` to `end`, but for most of the zeros between records. */
+  function flips(of: ReturnType<typeof threeBatches>, start: number, end: number, at: number): Record<Verdict, number> {
+    const verdicts = { refused: 0, recovering: 0, whole: 0 };
+    const whole = of.disk.bytesOf(of.path);
+    for (let byte = start + at; byte < end; byte += 3) {
+      if (byte % 97 !== 0 && whole.subarray(Math.max(start, byte - 64), byte + 64).every((each) => each === 0)) continue;
+      const damaged = of.disk.copy();
+      damaged.bytesOf(of.path)[byte] = (whole[byte] ?? 0) ^ (1 << (byte % 8));
+      verdicts[honest(damaged, THREE, `byte ${byte - start}`)] += 1;
+    }
+    return verdicts;
+  }
+
+  test("D5 any flipped bit in a batch that others follow", () => {
+    const of = threeBatches();
+    const [start = 0, end = 0] = of.ends;
+    const verdicts = flips(of, start, end, 0);
+    expect(verdicts.refused).toBe(0);
+    expect(verdicts.recovering).toBeGreaterThan(40);
+    expect(verdicts.whole).toBeGreaterThan(60);
   });
 
-  test("D4 a sector of zeros in the middle", () => {
+  test("D4 a sector of zeros in the middle, and a batch of zeros", () => {
     const { disk, path, ends } = threeBatches();
     const damaged = disk.copy();
     damaged.bytesOf(path).fill(0, ends[0], (ends[0] ?? 0) + SECTOR);
-    refused(damaged, "first sector of the first batch");
+    expect(honest(damaged, THREE, "first sector of the first batch")).toBe("recovering");
+    expect(open(damaged).found.recovering?.remaining?.map(({ index, type }) => `${index} ${type}`)).toEqual([
+      "1 lost",
+      "2 lost",
+      "3 command",
+      "4 command",
+      "5 command",
+    ]);
     const middle = disk.copy();
     middle.bytesOf(path).fill(0, ends[1], ends[2]);
-    refused(middle, "the whole second batch");
+    expect(honest(middle, THREE, "the whole second batch")).toBe("recovering");
+    expect(open(middle).found.recovering).toEqual({ remaining: null });
   });
 
   test("D6 any flipped bit in the last batch, which somebody may have been told of", () => {
+    const of = threeBatches();
+    const [, , start = 0, end = 0] = of.ends;
+    const verdicts = flips(of, start, end, 1);
+    expect(verdicts.refused).toBe(0);
+    expect(verdicts.recovering).toBeGreaterThan(500);
+    expect(verdicts.whole).toBeGreaterThan(60);
+  });
+
+  test("D6 D24 both copies of the newest vote: refused, wherever the flips are", () => {
     const { disk, path, ends } = threeBatches();
     const [, , start = 0, end = 0] = ends;
     const whole = disk.bytesOf(path);
-    let refusals = 0;
-    for (let at = start; at < end; at += 1) {
-      if (at % 97 !== 0 && whole.subarray(Math.max(start, at - 64), at + 64).every((byte) => byte === 0)) continue;
+    const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength);
+    const places: { readonly at: number; readonly length: number }[] = [];
+    for (let at = start; at < end; at += 8)
+      if (view.getUint32(at, true) === 0x4c455251 && (whole[at + 8] === 1 || whole[at + 8] === 4))
+        places.push({ at, length: 64 + view.getUint32(at + 12, true) });
+    const [first, last] = places;
+    if (first === undefined || last === undefined) throw new Error("there is no vote");
+    for (let step = 0; step < 40; step += 1) {
       const damaged = disk.copy();
-      damaged.bytesOf(path)[at] = (whole[at] ?? 0) ^ (1 << (at % 8));
-      let found: string;
-      try {
-        found = terms(open(damaged).found.entries);
-      } catch (error) {
-        expect(error).toBeInstanceOf(LogDamage);
-        refusals += 1;
-        continue;
+      const bytes = damaged.bytesOf(path);
+      for (const { at, length } of [first, last]) {
+        const byte = at + ((step * 31) % length);
+        bytes[byte] = (bytes[byte] ?? 0) ^ 32;
       }
-      expect(found, `byte ${at - start}`).toBe("1:1 2:1 3:1 4:2 5:2");
+      refused(damaged, `step ${step}`);
     }
-    expect(refusals).toBeGreaterThan(1500);
+  });
+
+  test("D6 D24 the newest vote of one group, in a batch of which nothing is left, is not told by what another group wrote later", () => {
+    const { disk, path, ends, log } = threeBatches();
+    const other = log.log.forGroup(1, { onDurable: () => undefined, onError: () => undefined });
+    other.append({ ticket: 1, hardState: state(1, "x#1"), hardStateChanged: true, logStart: null, entries: [] });
+    ends.push(endOf(disk, path));
+    other.append({ ticket: 2, hardState: state(2, "y#1"), hardStateChanged: true, logStart: null, entries: [] });
+    const end = endOf(disk, path);
+    log.append(state(3, "c#1", 2), []);
+    expect(open(disk.copy()).found.hardState).toEqual(state(3, "c#1", 2));
+    const second = disk.copy();
+    second.bytesOf(path).fill(0x77, ends[4], end);
+    refused(second, "the other group's second vote");
+    // Of its first one nothing is known any more, not even that there is another group; but then it is not the newest.
+    const first = disk.copy();
+    first.bytesOf(path).fill(0x77, ends[3], ends[4]);
+    expect(honest(first, { ...THREE, hardState: state(3, "c#1", 2) }, "the other group's first vote")).toBe("recovering");
+  });
+
+  test("D8 bytes of a command that look like a record are not taken for the one that is lost", () => {
+    const disk = new BytesDisk();
+    const log = open(disk);
+    log.append(state(1), [entry(1, 1)]);
+    // The second record of the second batch, as it might be: everything fits but what the next one follows.
+    const forged = new Uint8Array(1024);
+    const writer = new RecordWriter(forged, 1, 4, 0);
+    writer.write(0, RecordType.batchStart, 0, 0, 0, "noop", new Uint8Array(0));
+    writer.write(512, RecordType.entry, 0, 2, 1, "command", Uint8Array.of(6, 6, 6));
+    const truth = { ...THREE, hardState: state(1), entries: [entry(1, 1), entry(2, 1, forged.slice(512, 600)), entry(3, 1)] };
+    log.append(state(1), truth.entries.slice(1));
+    const bytes = disk.bytesOf(segmentPath(1));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const places: number[] = [];
+    for (let at = 4096; at + 64 <= bytes.length; at += 8)
+      if (view.getUint32(at, true) === 0x4c455251 && view.getUint32(at + 60, true) === 1) places.push(at);
+    // The first batch's, the second's, and the false one in its payload.
+    expect(places.length).toBe(3);
+    bytes[(places[1] ?? 0) + 5] = (bytes[(places[1] ?? 0) + 5] ?? 0) ^ 1;
+    expect(honest(disk, truth, "the header before the false one")).toBe("recovering");
+  });
+
+  test("D33 a start on a damaged log that is killed at any of its operations leaves the same to the next one", () => {
+    const { disk, path, ends } = threeBatches();
+    for (const [from = 0, to = 0] of [
+      [ends[0], (ends[0] ?? 0) + SECTOR],
+      [ends[1], ends[2]],
+      [(ends[2] ?? 0) + 100, (ends[2] ?? 0) + 101],
+    ]) {
+      const base = disk.copy();
+      base.bytesOf(path).fill(0x55, from, to);
+      expectSameAfterKills(base);
+    }
+  });
+
+  test("what is discarded is gone with the batch that says so, and what followed it too", () => {
+    const { disk, path, ends } = threeBatches();
+    const bytes = disk.bytesOf(path);
+    let at = ends[1] ?? 0;
+    while (bytes[at + 8] !== RecordType.entry || bytes[at + 32] !== 3) at += 8;
+    bytes[at + 64] = (bytes[at + 64] ?? 0) ^ 1;
+    const log = open(disk);
+    expect(log.found.recovering?.remaining?.map(({ index, type }) => `${index} ${type}`)).toEqual([
+      "3 lost",
+      "4 command",
+      "5 command",
+    ]);
+    const left = THREE.entries.slice(0, 2);
+    expect(log.found.entries).toEqual(left);
+    log.append(state(4, null), left, { position: { index: 0, term: 0 }, keepSuffix: false });
+    for (let start = 0; start < 2; start += 1)
+      expect(open(disk).found).toEqual({ hardState: state(4, null), start: { index: 0, term: 0 }, entries: left });
+  });
+
+  test("what is lost stays lost over starts and segments, until other entries take its place", () => {
+    const { disk, path, ends } = threeBatches();
+    disk.bytesOf(path).fill(0, ends[0], (ends[0] ?? 0) + SECTOR);
+    for (let start = 0; start < 3; start += 1) {
+      const log = open(disk);
+      expect(log.found.recovering?.remaining?.length).toBe(5);
+      log.append({ ...state(3 + start, null), recovering: true }, []);
+    }
+    const log = open(disk);
+    log.append({ ...state(5, null), recovering: true }, [entry(1, 1), entry(2, 1)]);
+    const led = open(disk).found;
+    expect([terms(led.entries), led.recovering]).toEqual(["1:1 2:1", { remaining: null }]);
+    open(disk).append(state(5, null), []);
+    expect(open(disk).found).toEqual({
+      hardState: state(5, null),
+      start: { index: 0, term: 0 },
+      entries: [entry(1, 1), entry(2, 1)],
+    });
   });
 
   test("D8 D10 a batch at another's place, an older segment in place of a newer one", () => {
@@ -258,7 +374,7 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     const [first = 0, second = 0, third = 0] = ends;
     const moved = disk.copy();
     moved.bytesOf(path).copyWithin(second, first, first + third - second);
-    refused(moved, "a batch written elsewhere");
+    expect(honest(moved, THREE, "a batch written elsewhere")).toBe("recovering");
     open(disk).append(state(4), [entry(6, 4)]);
     const replayed = disk.copy();
     replayed.files.set(segmentPath(2), replayed.bytesOf(segmentPath(1)).slice());
@@ -272,7 +388,8 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     // The second segment repeats what followed the last mark, so what the first must hold ends with the second batch.
     const lost = disk.copy();
     lost.bytesOf(path).fill(0, ends[1]);
-    refused(lost, "the second batch");
+    const truth = { ...THREE, hardState: state(4), entries: [...THREE.entries, entry(6, 4)] };
+    expect(honest(lost, truth, "the second batch")).toBe("recovering");
   });
 
   test("a segment that is missing in the middle, and one that is missing at the end", () => {
@@ -280,7 +397,12 @@ describe("damage is never taken for a cut: the log is not opened, and not touche
     for (let start = 1; start <= 4; start += 1) open(disk).append(state(start), [entry(start, start)]);
     const middle = disk.copy();
     middle.files.delete(segmentPath(2));
-    refused(middle, "the second of four");
+    const truth = {
+      ...THREE,
+      hardState: state(4),
+      entries: [1, 2, 3, 4].map((index) => entry(index, index)),
+    };
+    expect(honest(middle, truth, "the second of four")).toBe("recovering");
   });
 
   test("a header of a segment", () => {

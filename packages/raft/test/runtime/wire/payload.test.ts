@@ -107,6 +107,32 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     entryTerm: number,
     refusal: fc.constantFrom(null, "notLeader" as const, "overloaded" as const, "tooLarge" as const, "transferring" as const),
   }),
+  fc.record({
+    type: fc.constant("EntryStatusRequest" as const),
+    term,
+    requestId: number,
+    durableIndex: number,
+    index: number,
+    entryTerm: number,
+  }),
+  fc
+    .record({
+      term,
+      requestId: number,
+      index: number,
+      entryTerm: number,
+      status: fc.constantFrom("have" as const, "dontHave" as const, "haveFaulty" as const),
+      leading: fc.boolean(),
+      lastLogIndex: number,
+      content: fc.option(
+        fc.record({ type: fc.constantFrom("noop" as const, "command" as const, "configuration" as const), data: bytes }),
+      ),
+    })
+    .map(({ content, ...rest }) => ({
+      type: "EntryStatusResponse" as const,
+      ...rest,
+      entry: content === null ? null : { index: rest.index, term: rest.entryTerm, ...content },
+    })),
 );
 
 test("every message comes back as it went", () => {

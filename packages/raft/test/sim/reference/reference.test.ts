@@ -10,6 +10,7 @@ import { DISKS, SNAPSHOTS } from "./corruptions-disk.js";
 import { ELECTIONS } from "./corruptions-elections.js";
 import { COMMITMENT, REPLICATION } from "./corruptions-log.js";
 import { READS } from "./corruptions-reads.js";
+import { DISCARDS, REPAIR } from "./corruptions-repair.js";
 import { MEMBERSHIP, oneByOne, rolledBack, throughJoint } from "./membership-traces.js";
 import { around, judge, randomTrace, type Trace } from "./traces.js";
 import { View } from "./view.js";
@@ -22,20 +23,31 @@ describe("the reference and the core", () => {
   it(`agree over ${seeds} random worlds`, { timeout: 120_000 + 1000 * seeds }, () => {
     const kinds = new Map<string, number>();
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
-      const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns");
+      const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns", { damages: seed % 5 < 2 });
       const { refusal, place } = judge(trace);
       if (refusal !== null) throw new Error(`seed ${seed}, record ${place}: ${refusal}\n${around(trace, place)}`);
       for (const { type } of trace) kinds.set(type, (kinds.get(type) ?? 0) + 1);
     }
     // Worlds in which nothing happens would prove nothing.
-    for (const kind of ["stop", "logTruncated", "snapshotInstalled", "logCompacted", "readConfirmed", "commitAdvanced"])
+    for (const kind of [
+      "stop",
+      "recovered",
+      "logTruncated",
+      "snapshotInstalled",
+      "logCompacted",
+      "readConfirmed",
+      "commitAdvanced",
+    ])
       expect(kinds.get(kind), kind).toBeGreaterThan(seeds / 8);
   });
 
   it(`agree over ${seeds} random worlds in which the members change`, { timeout: 120_000 + 1000 * seeds }, () => {
     const kinds = new Map<string, number>();
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
-      const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns", true);
+      const trace = randomTrace(seed, 2000, seed % 2 === 0 ? "longTurns" : "shortTurns", {
+        membership: true,
+        damages: seed % 5 < 2,
+      });
       const { refusal, place } = judge(trace);
       if (refusal !== null) throw new Error(`seed ${seed}, record ${place}: ${refusal}\n${around(trace, place)}`);
       for (const { type } of trace) kinds.set(type, (kinds.get(type) ?? 0) + 1);
@@ -82,6 +94,9 @@ const PLACES = 2;
 const TRACES = 3;
 
 const worlds: readonly Trace[] = Array.from({ length: 90 }, (_, seed) => randomTrace(5000 + seed, 3000, "shortTurns"));
+const damaged: readonly Trace[] = Array.from({ length: 120 }, (_, seed) =>
+  randomTrace(9000 + seed, 3000, "shortTurns", { damages: true }),
+);
 const byHand: readonly Trace[] = [0, 1, 5]
   .flatMap((lost) => [throughJoint(lost), rolledBack(lost), oneByOne(lost)])
   .map(({ records }) => records);
@@ -128,6 +143,8 @@ describe.each([
   ["snapshots", SNAPSHOTS, worlds, TRACES],
   ["reads", READS, worlds, TRACES],
   ["membership", MEMBERSHIP, byHand, TRACES],
+  ["lost entries and their repair", REPAIR, damaged, TRACES],
+  ["lost entries and their repair", DISCARDS, damaged, 1],
 ])("the reference refuses, of %s,", (_name, corruptions, traces, enough) => {
   it.each(corruptions.map((corruption): [string, Corruption] => [corruption.name, corruption]))("%s", (_what, corruption) => {
     expectRefused(corruption, traces, enough);

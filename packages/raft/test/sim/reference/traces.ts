@@ -4,8 +4,13 @@ import { RandomCluster } from "../../core/random-cluster.js";
 
 export type Trace = readonly TraceRecord[];
 
-/** What a random world did; with `membership`, one whose members change. */
-export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "longTurns", membership = false): TraceRecord[] {
+/** What a random world did; with `membership`, one whose members change; with `damages`, one whose disks lose entries. */
+export function randomTrace(
+  seed: number,
+  steps: number,
+  kind: "shortTurns" | "longTurns",
+  { membership = false, damages = false }: { readonly membership?: boolean; readonly damages?: boolean } = {},
+): TraceRecord[] {
   const records: TraceRecord[] = [];
   const options = {
     longTurns: kind === "longTurns",
@@ -13,6 +18,7 @@ export function randomTrace(seed: number, steps: number, kind: "shortTurns" | "l
     partitions: seed % 3 !== 0,
     mostlyUp: seed % 4 !== 0,
     membership,
+    damages,
   };
   new RandomCluster(seed, { ...options, record: (record) => records.push(record) }).run(steps);
   return records;

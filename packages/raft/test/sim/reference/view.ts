@@ -99,6 +99,7 @@ export class View {
         node.votedFor = record.candidate;
         return;
       case "entriesAppended":
+      case "entriesRestored":
         node.last = record.last;
         return;
       case "logTruncated":
@@ -138,6 +139,7 @@ export class View {
       case "persisted":
       case "read":
       case "readConfirmed":
+      case "recovered":
       case "invariantViolated":
         return;
     }

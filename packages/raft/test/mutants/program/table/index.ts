@@ -10,6 +10,7 @@ import { MEMBERS } from "./members.js";
 import { NODE } from "./node.js";
 import { OFFLINE } from "./offline.js";
 import { READS } from "./reads.js";
+import { REPAIR } from "./repair.js";
 import { REPLICATION } from "./replication.js";
 import { SESSIONS } from "./sessions.js";
 import { SNAPSHOT } from "./snapshot.js";
@@ -28,4 +29,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...FLOW,
   ...MEMBERS,
   ...OFFLINE,
+  ...REPAIR,
 ];

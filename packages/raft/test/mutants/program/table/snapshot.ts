@@ -99,8 +99,10 @@ export const SNAPSHOT: readonly Mutant[] = [
     rule: "1.26",
     file: "core/snapshot.ts",
     find: `  heardLeader(state, from);
+  askLeader(state, from);
   const { lastIncludedIndex, lastIncludedTerm } = message;`,
     replace: `  if (message.offset === 0) heardLeader(state, from);
+  askLeader(state, from);
   const { lastIncludedIndex, lastIncludedTerm } = message;`,
     difficulty: "medium",
     kind: "liveness",
