@@ -161,6 +161,18 @@ describe("a machine that keeps itself on disk", () => {
     expect(machine.values).toEqual(sequence(23));
   });
 
+  test("is made durable at a start before the log is judged by it: after a killed process it may be in a cache only", () => {
+    const [log, disk] = [new BytesDisk(), new MachineDisk()];
+    const syncs = new Syncs();
+    syncs.holds = true;
+    write(start(log, new DurableList(disk, syncs.later)), sequence(23));
+    expect(disk.unsynced).toBeGreaterThan(0);
+    // Killed, started again, and then the power goes.
+    const second = new NodeBench(log.copy(), ["a"], { ...OPTIONS, stateMachine: () => new DurableList(disk) });
+    expect(disk.unsynced).toBe(0);
+    second.close();
+  });
+
   test("whose storage can't be made durable fails its node, and the log is kept", () => {
     const disk = new MachineDisk();
     const machine = new DurableList(disk);
