@@ -363,8 +363,11 @@ export class World<Machine extends StateMachine, State> {
     if (staged === null) return false;
     return staged.promote.every((id) => {
       const record = records.find((each) => each.id === id);
+      // One that was added twice, by its name and by its address, is taken in once; the other place waits until somebody takes it back.
+      const isFree = (name: string): boolean =>
+        isPlaceholder(id) && !records.some((each) => each !== record && each.name === name);
       return members.some(
-        ({ address, configuredAs }) => address === record?.address && (isPlaceholder(id) || id === configuredAs),
+        ({ name, address, configuredAs }) => address === record?.address && (id === configuredAs || isFree(name)),
       );
     });
   }
