@@ -256,7 +256,9 @@ export class World<Machine extends StateMachine, State> {
     if (this.#plan.clients.count > 0) {
       const writes = this.#clients.writes + CALM_WRITES;
       this.#clients.begin();
-      this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes);
+      // All sessions that may be open may be ones that were given up: then new ones must wait until those expire.
+      const expiryMicros = 2000 * (this.#plan.clients.sessions?.expireAfterMs ?? 0);
+      this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes, expiryMicros);
       this.#clients.pause();
     }
     this.#core = null;
@@ -392,8 +394,8 @@ export class World<Machine extends StateMachine, State> {
     }
   }
 
-  #owe(what: string, isPaid: () => boolean): void {
-    const patience = PATIENCE_MICROS + PATIENCE_TIMEOUTS * this.#plan.options.electionTimeoutMs * 1000;
+  #owe(what: string, isPaid: () => boolean, moreMicros: Micros = 0): void {
+    const patience = PATIENCE_MICROS + PATIENCE_TIMEOUTS * this.#plan.options.electionTimeoutMs * 1000 + moreMicros;
     let paid = false;
     const probe = (): void => {
       paid = isPaid();
