@@ -146,6 +146,7 @@ export class Clients<Machine extends StateMachine, State> {
   /** Begins nothing new; what is under way ends in its own time. */
   pause(): void {
     this.#active = false;
+    for (const { session } of this.#clients) session?.rest();
   }
 
   /** Somebody waits for an answer. */

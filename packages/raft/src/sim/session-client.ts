@@ -71,6 +71,7 @@ export class SessionClient<Machine extends StateMachine> {
   #id: Index | null = null;
   #nextSequence = 1;
   #busy = false;
+  #resting = false;
   #handle: { readonly at: Contact<Machine>["host"]; readonly session: Handle<Machine> } | null = null;
   /** When the newest use was asked for that is known to have counted. */
   #usedAt: Micros = 0;
@@ -84,9 +85,18 @@ export class SessionClient<Machine extends StateMachine> {
     return this.#busy;
   }
 
+  /** Its session is not kept alive any more until it writes again: keeping alive is something that a client does. */
+  rest(): void {
+    this.#resting = true;
+    if (this.#busy) return;
+    this.#handle?.session.detach();
+    this.#handle = null;
+  }
+
   /** Writes all of them at once; not to be called while it is busy. Calls `over` when each has heard what became of it. */
   write(writes: readonly SessionWrite[], over: () => void): void {
     this.#busy = true;
+    this.#resting = false;
     const commands = writes.map((write): Asked => ({ ...write, settled: false, inDoubt: false, answer: null }));
     this.#round({
       commands,
@@ -94,6 +104,7 @@ export class SessionClient<Machine extends StateMachine> {
       rounds: ROUNDS,
       over: () => {
         this.#busy = false;
+        if (this.#resting) this.rest();
         over();
       },
     });
