@@ -12,9 +12,9 @@
  *  10  mask u8, then a zero byte
  *  12  payload length u32
  *
- * headerCrc covers bytes 8 to 63. The sequence counts records without a gap over all segments. A payload in which a whole
- * 512-byte sector would be zero is stored XORed with a byte, the mask, that leaves none: so a sector of zeros under a record
- * always means that the disk never got it, and a torn write can be told from damage (WAL6b).
+ * headerCrc covers bytes 8 to 63. The sequence counts records without a gap over all segments. A payload of which a 512-byte
+ * sector would hold nothing but zeros, be it only its last bytes, is stored XORed with a byte, the mask, that leaves none: so a
+ * sector of zeros under a record always means that the disk never got it, and a torn write can be told from damage (WAL6b).
  */
 import type { EntryType, Index, Term } from "../../core/types.js";
 import { crc32c } from "../crc32c.js";
@@ -99,7 +99,7 @@ export class RecordWriter {
     const start = at + RECORD_HEADER_BYTES;
     const end = start + payload.length;
     bytes.set(payload, start);
-    const mask = payload.length < SECTOR_BYTES ? 0 : maskZeroSectors(bytes, start, end);
+    const mask = maskZeroSectors(bytes, start, end);
     view.setUint32(at, MAGIC, true);
     bytes[at + 8] = type;
     bytes[at + 9] = ENTRY_TYPES.indexOf(entryType);
@@ -120,14 +120,16 @@ export class RecordWriter {
   }
 }
 
-/** Masks the bytes if a whole sector of them is zero. Returns the mask, 0 for none. */
+/**
+ * Masks the bytes if all that a sector holds of them is zero: what stands behind them may be zero too. The sector where they
+ * begin is none of these, as the header's last bytes stand in it. Returns the mask, 0 for none.
+ */
 function maskZeroSectors(bytes: Uint8Array, start: number, end: number): number {
-  const first = aligned(start, SECTOR_BYTES);
   let hasZeroSector = false;
-  /** Bytes that would turn a whole sector into zeros: those of which a sector is made entirely. */
+  /** Bytes that would turn a sector into zeros: those of which it is made entirely. */
   const taken = new Set<number>();
-  for (let sector = first; sector + SECTOR_BYTES <= end; sector += SECTOR_BYTES) {
-    const only = uniformByte(bytes, sector);
+  for (let sector = aligned(start, SECTOR_BYTES); sector < end; sector += SECTOR_BYTES) {
+    const only = uniformByte(bytes, sector, Math.min(sector + SECTOR_BYTES, end));
     if (only === 0) hasZeroSector = true;
     if (only !== null) taken.add(only);
   }
@@ -138,10 +140,10 @@ function maskZeroSectors(bytes: Uint8Array, start: number, end: number): number 
   return mask;
 }
 
-/** The byte that a whole sector repeats, or null. */
-function uniformByte(bytes: Uint8Array, sector: number): number | null {
-  const only = bytes[sector] ?? 0;
-  for (let at = sector + 1; at < sector + SECTOR_BYTES; at += 1) if (bytes[at] !== only) return null;
+/** The byte that is repeated from `start` to `end`, or null. */
+function uniformByte(bytes: Uint8Array, start: number, end: number): number | null {
+  const only = bytes[start] ?? 0;
+  for (let at = start + 1; at < end; at += 1) if (bytes[at] !== only) return null;
   return only;
 }
 

@@ -79,6 +79,17 @@ test("D6 a flipped bit in a last batch that holds zeros: a sector of zeros is no
   }
 });
 
+test("D6 a flipped bit in a last batch whose last command reaches into another sector with zeros only", () => {
+  for (let length = 100; length < 700; length += 7) {
+    const last = entry(5, 2, new Uint8Array(length).fill(7, 0, 90));
+    const { disk, path, ends } = threeBatches([entry(4, 2), last]);
+    const at = records(disk.bytesOf(path), ends[2] ?? 0, ends[3] ?? 0)[2] ?? 0;
+    disk.bytesOf(path)[at + 64] = (disk.bytesOf(path)[at + 64] ?? 0) ^ 4;
+    const truth = { ...THREE, entries: [...THREE.entries.slice(0, 3), entry(4, 2), last] };
+    expect(honest(disk, truth, `a command of ${length} bytes`)).toBe("recovering");
+  }
+});
+
 describe("D7 a length that is not believed", () => {
   test("D7 a flipped bit in the length of any record, in the middle and at the end", () => {
     const { disk, path, ends } = threeBatches();
