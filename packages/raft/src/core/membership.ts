@@ -21,7 +21,7 @@ import { isJoint, isVoter, quorumValue } from "./quorum.js";
 import { confirmReads } from "./read.js";
 import { replicate } from "./replication.js";
 import { becomeFollower } from "./role.js";
-import { emit, latestConfiguration, type RaftState } from "./state.js";
+import { type ConfigurationAt, emit, latestConfiguration, lists, type RaftState } from "./state.js";
 import { isTransferring, transferLeadership } from "./transfer.js";
 import type { Index, MemberId, Term } from "./types.js";
 
@@ -192,9 +192,8 @@ function noteCommitted(state: RaftState): void {
   if (committed === undefined || committed.index <= state.committedConfigurationIndex) return;
   state.committedConfigurationIndex = committed.index;
   emit(state, { type: "configurationCommitted", index: committed.index });
-  const lists = ({ configuration }: { readonly configuration: Configuration }): boolean =>
-    configuration.members.some(({ id }) => id === state.id);
-  if (!configurations.slice(at).some(lists) && configurations.slice(0, at).some(lists)) state.removedAt = committed.index;
+  const listsThis = (each: ConfigurationAt): boolean => lists(each, state.id);
+  if (!configurations.slice(at).some(listsThis) && configurations.slice(0, at).some(listsThis)) state.removedAt = committed.index;
 }
 
 /**

@@ -14,7 +14,7 @@ import type { SnapshotMetadata } from "./output.js";
 import { announceProgress, becomeReplicate, type Progress } from "./progress.js";
 import { agreesWithLeader, askLeader, leaderReplaces } from "./recovery.js";
 import { heardLeader } from "./role.js";
-import { type ConfigurationAt, emit, isListed, latestConfiguration, type RaftState, type Receiving } from "./state.js";
+import { type ConfigurationAt, emit, isListed, latestConfiguration, lists, type RaftState, type Receiving } from "./state.js";
 import type { Index, MemberId, Term } from "./types.js";
 
 /** The configuration in force at `index`: what a snapshot at that index must carry. */
@@ -291,11 +291,22 @@ export function snapshotInstalled(state: RaftState, metadata: SnapshotMetadata):
 /** The snapshot's configuration becomes the base; configurations in the kept suffix stay above it, all others go. */
 function adoptSnapshotConfiguration(state: RaftState, metadata: SnapshotMetadata, keepSuffix: boolean): void {
   const before = latestConfiguration(state);
-  const wasListed = isListed(state);
+  const wasListed = state.configurations.filter((each) => lists(each, state.id));
   const above = keepSuffix ? state.configurations.filter((each) => each.index > metadata.lastIncludedIndex) : [];
   state.configurations = [{ index: metadata.configurationIndex, configuration: metadata.configuration }, ...above];
   // The entry that left it out is in no log that it will see: the snapshot is all that says it (membership.ts).
-  if (wasListed && !isListed(state)) state.removedAt = metadata.configurationIndex;
+  if (!isListed(state) && wasListed.some((each) => hasLeft(state, each, metadata))) state.removedAt = metadata.configurationIndex;
   if (latestConfiguration(state).index !== before.index || latestConfiguration(state).configuration !== before.configuration)
     announceConfiguration(state);
+}
+
+/**
+ * Whether a member that `listing` lists, and the snapshot's configuration does not, has left. A listing that is not known to be
+ * committed may never be: then a member whose name is still there is only waiting to be taken in under it.
+ */
+function hasLeft(state: RaftState, { index, configuration }: ConfigurationAt, snapshot: SnapshotMetadata): boolean {
+  if (index <= state.committedConfigurationIndex) return true;
+  if (index > snapshot.lastIncludedIndex) return false;
+  const name = configuration.members.find(({ id }) => id === state.id)?.name;
+  return !snapshot.configuration.members.some((member) => member.name === name);
 }

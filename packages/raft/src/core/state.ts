@@ -195,7 +195,11 @@ export function latestConfiguration(state: RaftState): ConfigurationAt {
 
 /** Whether a configuration that this log still knows lists this server. */
 export function isListed({ configurations, id }: RaftState): boolean {
-  return configurations.some(({ configuration }) => configuration.members.some((member) => member.id === id));
+  return configurations.some((each) => lists(each, id));
+}
+
+export function lists({ configuration }: ConfigurationAt, id: MemberId): boolean {
+  return configuration.members.some((member) => member.id === id);
 }
 
 export function emit(state: RaftState, event: RaftEvent): void {

@@ -28,6 +28,36 @@ test("a member whose leaving is in the snapshot that it is sent knows that it le
   expect(events(settle(raft))).toContain("memberRemoved");
 });
 
+describe("a listing that was not committed, and a snapshot without it that contradicts it", () => {
+  const metadata = (voters: readonly string[], name: string) => {
+    const configuration = configurationOf(voters);
+    const members = configuration.members.map((member) => (member.id === "c#0" ? { ...member, name } : member));
+    return { ...snapshotAt(3, 2, { ...configuration, members }), configurationIndex: 2 };
+  };
+  const start = (commitIndex: number) => {
+    const raft = startCore({
+      id: "c",
+      hardState: { currentTerm: 2, votedFor: null, commitIndex },
+      entries: [noop(1, 1), configurationEntry(2, 1, ["a", "b"]), configurationEntry(3, 1, ["a", "b", "c"])],
+      snapshot: snapshotAt(0, 0, configurationOf(["a", "b"])),
+    });
+    settle(raft);
+    return raft;
+  };
+
+  test("its name waits there to be taken in: it has not left", () => {
+    const raft = start(2);
+    expect(raft.snapshotInstalled(0, metadata(["a", "b", "c#0"], "c"))).toBe(true);
+    expect(events(settle(raft))).not.toContain("memberRemoved");
+  });
+
+  test("its name is not there: it has left, if it was ever in", () => {
+    const raft = start(2);
+    expect(raft.snapshotInstalled(0, metadata(["a", "b"], "c"))).toBe(true);
+    expect(events(settle(raft))).toContain("memberRemoved");
+  });
+});
+
 test("a member that is in the log after the snapshot that leaves it out has not left", () => {
   const raft = startCore({
     id: "c",
