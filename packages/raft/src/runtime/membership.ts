@@ -180,6 +180,8 @@ export class MembershipWork {
 
   /** Something about configurations, connections or the leader has changed. */
   consider(): void {
+    // What a member said before it was one is no longer so: when it has left, its directory is not empty any more (rule 33).
+    for (const { id } of this.#parts.raft.configuration.members) this.#logs.delete(id);
     this.#identify();
     this.#tellProgress();
     for (const pending of this.#pending) this.#considerOne(pending);
