@@ -115,8 +115,8 @@ export class World<Machine extends StateMachine, State> {
   readonly #told: (text: string) => void;
   #complaint: string | null = null;
   #undecided = false;
-  /** While only these are healed: clients keep to them. */
-  #core: readonly Member<Machine>[] | null = null;
+  /** While only the core is healed: clients keep to it, and each of the others comes back by its function. */
+  #healed: { core: readonly Member<Machine>[]; readonly away: Map<Member<Machine>, () => void> } | null = null;
 
   constructor(options: WorldOptions<Machine, State>) {
     const { plan, workload, withoutSync = false, observers = [], told } = options;
@@ -249,10 +249,10 @@ export class World<Machine extends StateMachine, State> {
     const core = this.#cluster.settled ? this.#chooseCore(sound) : members;
     const outsiders = whole.filter((member) => !core.includes(member));
     this.#told(`calm; healed: ${core.map(({ name }) => name).join(", ")}; the others are ${this.#plan.outsiders}`);
-    const restore = outsiders.map((member) => this.#exclude(member));
+    const away = new Map(outsiders.map((member) => [member, this.#exclude(member)]));
     for (const member of core) this.#cluster.startAfter(member, SECOND / 10);
-    this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(core));
-    this.#core = core;
+    this.#healed = { core, away };
+    this.#owe("a leader and equal logs in the healed core, without clients", () => this.#agree(this.#healed?.core ?? []));
     if (this.#plan.clients.count > 0) {
       const writes = this.#clients.writes + CALM_WRITES;
       this.#clients.begin();
@@ -261,8 +261,8 @@ export class World<Machine extends StateMachine, State> {
       this.#owe("progress for clients of the healed core", () => this.#clients.writes >= writes, expiryMicros);
       this.#clients.pause();
     }
-    this.#core = null;
-    for (const back of restore) back();
+    this.#healed = null;
+    for (const back of away.values()) back();
     for (const member of whole) this.#cluster.startAfter(member, SECOND / 10);
     this.#owe("equal states with everybody back", () => !this.#clients.busy && this.#agree(this.#cluster.whole, true));
     this.#compareStates();
@@ -270,22 +270,42 @@ export class World<Machine extends StateMachine, State> {
 
   /** A random set that is a quorum of every configuration that may be in force, not much larger than it must be. */
   #chooseCore(sound: readonly Member<Machine>[]): readonly Member<Machine>[] {
-    const configurations = this.#cluster.configurationsInForce;
-    const suffices = (members: readonly Member<Machine>[]): boolean => {
-      const is = ({ configuredAs, name }: Member<Machine>, id: MemberId): boolean =>
-        configuredAs === id || (isPlaceholder(id) && name === nameAt(memberName(id)));
-      const has = (id: MemberId): number => (members.some((member) => is(member, id)) ? 1 : 0);
-      return configurations.every((configuration) => quorumValue(configuration, has) === 1);
-    };
     let core = this.#shuffled(sound);
     let extra = this.#plan.coreExtra;
     for (const member of [...core]) {
       const smaller = core.filter((each) => each !== member);
-      if (!suffices(smaller)) continue;
+      if (!this.#suffices(smaller)) continue;
       if (extra > 0) extra -= 1;
       else core = smaller;
     }
     return core;
+  }
+
+  #suffices(members: readonly Member<Machine>[]): boolean {
+    const is = ({ configuredAs, name }: Member<Machine>, id: MemberId): boolean =>
+      configuredAs === id || (isPlaceholder(id) && name === nameAt(memberName(id)));
+    const has = (id: MemberId): number => (members.some((member) => is(member, id)) ? 1 : 0);
+    return this.#cluster.configurationsInForce.every((configuration) => quorumValue(configuration, has) === 1);
+  }
+
+  /**
+   * A change of the members that was on its way when the core was chosen may be appended after it, while the leader still hears the
+   * others; then whoever it needs comes back. Says whether somebody did.
+   */
+  #growCore(): boolean {
+    const healed = this.#healed;
+    if (healed === null) return false;
+    let grown = false;
+    for (const [member, back] of healed.away) {
+      if (this.#suffices(healed.core)) break;
+      healed.away.delete(member);
+      healed.core = [...healed.core, member];
+      this.#told(`${member.name} is needed too, by a change of the members, and is healed`);
+      back();
+      this.#cluster.startAfter(member, SECOND / 10);
+      grown = true;
+    }
+    return grown;
   }
 
   /** Everything loses its power once more: what was promised must be on the disks. */
@@ -397,13 +417,19 @@ export class World<Machine extends StateMachine, State> {
   #owe(what: string, isPaid: () => boolean, moreMicros: Micros = 0): void {
     const patience = PATIENCE_MICROS + PATIENCE_TIMEOUTS * this.#plan.options.electionTimeoutMs * 1000 + moreMicros;
     let paid = false;
+    let grown = false;
     const probe = (): void => {
+      grown ||= this.#growCore();
       paid = isPaid();
       if (!paid) this.#scheduler.schedule(PROBE_MICROS, probe);
     };
     this.#scheduler.schedule(PROBE_MICROS, probe);
-    this.#scheduler.runUntil(() => paid || this.#complaint !== null, patience);
-    this.#throwComplaint();
+    do {
+      // Whoever came back makes a new beginning.
+      grown = false;
+      this.#scheduler.runUntil(() => paid || grown || this.#complaint !== null, patience);
+      this.#throwComplaint();
+    } while (grown && !paid);
     if (paid) return;
     const states = this.#cluster.members.map((member) => `${member.name}: ${this.#stateOf(member)}`);
     this.#fail(`owed within ${patience / SECOND} s: ${what}\n${states.join("\n")}`);
@@ -440,7 +466,7 @@ export class World<Machine extends StateMachine, State> {
 
   #contacts(): readonly Contact<Machine>[] {
     const contacts: Contact<Machine>[] = [];
-    for (const { name, life, spoilt } of this.#core ?? this.#cluster.members) {
+    for (const { name, life, spoilt } of this.#healed?.core ?? this.#cluster.members) {
       if (life === null || !life.opened || life.failed || spoilt !== null) continue;
       if (life.host.state === "joining" || life.host.state === "removed") continue;
       contacts.push({ name, host: life.host, isPaused: () => life.clock.isPaused });
