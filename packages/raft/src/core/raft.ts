@@ -44,6 +44,7 @@ import {
   emit,
   isListed,
   latestConfiguration,
+  lists,
   type RaftState,
 } from "./state.js";
 import { expireTransfer, forwardTransfer, isTransferring, type TransferRefusal, transferLeadership } from "./transfer.js";
@@ -370,6 +371,11 @@ export class Raft {
   /** Whether a configuration that this log still knows lists this server. */
   get wasMember(): boolean {
     return isListed(this.#state);
+  }
+  /** Whether a configuration that this log still knows, and that is committed as far as this server knows, lists it. */
+  get wasCommittedMember(): boolean {
+    const { configurations, commitIndex, id } = this.#state;
+    return configurations.some((each) => each.index <= commitIndex && lists(each, id));
   }
   /** Who must be reached: the members, those that are members until a change is committed, and those that are told that they left. */
   get reachable(): readonly MemberRecord[] {

@@ -6,7 +6,7 @@
  * The order of a start is the order of trust: lock the directory, know who we are, read the log, load the newest snapshot
  * that is whole, and only then speak.
  */
-import { type Configuration, NO_CONFIGURATION } from "../core/configuration.js";
+import { type Configuration, type MemberRecord, NO_CONFIGURATION } from "../core/configuration.js";
 import { decodeConfiguration } from "../core/configuration-codec.js";
 import { InvariantViolation } from "../core/invariants.js";
 import type { Message } from "../core/message.js";
@@ -26,7 +26,7 @@ import { handOver } from "./hand-over.js";
 import type { RecoveredGroup } from "./log-store.js";
 import { MachineHost } from "./machine-host.js";
 import { memberId, memberName } from "./member-id.js";
-import { MembershipWork } from "./membership.js";
+import { isPlaceholder, MembershipWork } from "./membership.js";
 import { GROUP, Network } from "./network.js";
 import type { NodeEvent, NodeStatus, RaftNodeOptions } from "./node.js";
 import { type BackupParts, type BackupSource, openBackup } from "./online-backup.js";
@@ -472,7 +472,10 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
     const { raft } = this.running ?? {};
     if (raft === undefined || this.#network.connectedAs(peer) !== member) return;
     const { configuration, index } = raft.configurationAt(raft.commitIndex);
-    if (configuration.voters.length === 0 || configuration.members.some(({ id }) => id === member)) return;
+    // One that was added by its name or address, and is not known by its id yet, is still to be taken in.
+    const isListed = ({ id, name }: MemberRecord): boolean =>
+      id === member || (isPlaceholder(id) && this.#network.connectedAs(name) === member);
+    if (configuration.voters.length === 0 || configuration.members.some(isListed)) return;
     if (this.#network.speaks(peer, 2)) this.#network.sendPayload(peer, encodeNotAMember(GROUP, index));
   }
 
@@ -535,7 +538,7 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       case "peerLog":
         if (decoded.group !== GROUP) break;
         this.#receivedPeerLog(from, decoded.peerLog);
-        this.#membership?.heardLog(from, decoded.peerLog.lastIndex);
+        this.#membership?.heardPast(from, decoded.peerLog.wasMember);
         break;
       case "address":
         this.#addresses.set(hello, decoded.address);
@@ -586,8 +589,9 @@ export class NodeHost<Machine extends StateMachine> implements NodeBehind<Machin
       lastTerm: raft.termAt(raft.durableIndex) ?? 0,
       recovering: raft.recovering !== null,
       priority: this.options.priority,
+      wasMember: raft.wasCommittedMember,
     };
-    this.#network.sendPayload(peer, encodePeerLog(GROUP, peerLog, this.#network.speaks(peer, 2) ? 2 : 1));
+    this.#network.sendPayload(peer, encodePeerLog(GROUP, peerLog, this.#network.versionOf(peer)));
   }
 
   warning(message: string): void {

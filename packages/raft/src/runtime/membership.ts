@@ -64,7 +64,7 @@ export interface MembershipParts {
 
 const PROGRESS_MICROS = 500_000;
 /** Peers whose word is remembered; many more than a cluster has. */
-const MAX_LOGS = 64;
+const MAX_PEERS = 64;
 const UNHEARD = "0000000000000000";
 
 /** The id under which a member stands that nobody has heard yet. */
@@ -80,7 +80,8 @@ export class MembershipWork {
   readonly #parts: MembershipParts;
   readonly #pending = new Set<Pending>();
   #progressTimer: TimerHandle | null = null;
-  readonly #logs = new Map<MemberId, Index>();
+  /** What each peer said last: whether it was a member before. */
+  readonly #wereMembers = new Map<MemberId, boolean>();
   readonly #warned = new Set<MemberId>();
 
   constructor(parts: MembershipParts) {
@@ -163,12 +164,12 @@ export class MembershipWork {
         this.#finish(pending, null, { configurationIndex });
   }
 
-  /** How far the log of a peer goes, by its own word. */
-  heardLog(id: MemberId, lastIndex: Index): void {
-    this.#logs.delete(id);
-    this.#logs.set(id, lastIndex);
-    const [eldest] = this.#logs.keys();
-    if (this.#logs.size > MAX_LOGS && eldest !== undefined) this.#logs.delete(eldest);
+  /** Whether a peer has been a member before, by its own word. */
+  heardPast(id: MemberId, wasMember: boolean): void {
+    this.#wereMembers.delete(id);
+    this.#wereMembers.set(id, wasMember);
+    const [eldest] = this.#wereMembers.keys();
+    if (this.#wereMembers.size > MAX_PEERS && eldest !== undefined) this.#wereMembers.delete(eldest);
     this.consider();
   }
 
@@ -180,8 +181,9 @@ export class MembershipWork {
 
   /** Something about configurations, connections or the leader has changed. */
   consider(): void {
-    // What a member said before it was one is no longer so: when it has left, its directory is not empty any more (rule 33).
-    for (const { id } of this.#parts.raft.configuration.members) this.#logs.delete(id);
+    // What a member said before it was one is no longer so.
+    const { raft } = this.#parts;
+    for (const { id } of raft.configurationAt(raft.commitIndex).configuration.members) this.#wereMembers.delete(id);
     this.#identify();
     this.#tellProgress();
     for (const pending of this.#pending) this.#considerOne(pending);
@@ -220,8 +222,9 @@ export class MembershipWork {
   }
 
   /**
-   * The leader gives a member that was added by name or address the id that its handshake showed. Only an empty directory is
-   * taken in: one with a log has been a member before, and removed members need new ids (pitfalls, rule 33).
+   * The leader gives a member that was added by name or address the id that its handshake showed. One that has been a member
+   * before is not taken in: removed members need new ids (pitfalls, rule 33). A log alone is no sign of it: the leader before may
+   * have begun to take it in, and have been deposed before that was committed.
    */
   #identify(): void {
     const { raft, connectedAs, tell } = this.#parts;
@@ -238,9 +241,9 @@ export class MembershipWork {
         this.#warnOnce(found, `${realName}, which answers at ${address}, is a member already; ${name} can't be taken in there`);
         continue;
       }
-      const lastIndex = this.#logs.get(found);
-      if (lastIndex === undefined) continue;
-      if (lastIndex > 0) {
+      const wasMember = this.#wereMembers.get(found);
+      if (wasMember === undefined) continue;
+      if (wasMember) {
         this.#warnOnce(
           found,
           `${realName} at ${address} can't join: its directory holds the log of an earlier membership; delete it, and start the node again`,
@@ -253,7 +256,7 @@ export class MembershipWork {
   }
 
   #warnOnce(about: MemberId, message: string): void {
-    if (this.#warned.has(about) || this.#warned.size >= MAX_LOGS) return;
+    if (this.#warned.has(about) || this.#warned.size >= MAX_PEERS) return;
     this.#warned.add(about);
     this.#parts.warn(message);
   }

@@ -114,9 +114,14 @@ export class Network {
     return bytes;
   }
 
+  /** The version of the protocol that was agreed on with the peer. */
+  versionOf(name: string): number {
+    return this.#links.get(name)?.version ?? 1;
+  }
+
   /** Whether the peer understands what came with this version of the protocol. */
   speaks(name: string, version: number): boolean {
-    return (this.#links.get(name)?.version ?? 1) >= version;
+    return this.versionOf(name) >= version;
   }
 
   sendPayload(name: string, payload: Uint8Array): boolean {

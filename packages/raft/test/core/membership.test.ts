@@ -51,6 +51,15 @@ describe("a listing that was not committed, and a snapshot without it that contr
     expect(events(settle(raft))).not.toContain("memberRemoved");
   });
 
+  test("nor was it a member, until that is committed", () => {
+    const raft = start(2);
+    expect([raft.wasMember, raft.wasCommittedMember]).toEqual([true, false]);
+    hears(raft, "a", { type: "Heartbeat", term: 2, leaderCommit: 0, readRound: 0, leases: false });
+    const heartbeat = { type: "AppendEntries", term: 2, prevLogIndex: 3, prevLogTerm: 1, entries: [], leases: false } as const;
+    hears(raft, "a", { ...heartbeat, leaderCommit: 3 });
+    expect(raft.wasCommittedMember).toBe(true);
+  });
+
   test("its name is not there: it has left, if it was ever in", () => {
     const raft = start(2);
     expect(raft.snapshotInstalled(0, metadata(["a", "b"], "c"))).toBe(true);

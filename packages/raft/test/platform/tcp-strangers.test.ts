@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { encodeFrameHeader } from "../../src/runtime/wire/frame.js";
-import { encodeOpening, encodeRefused } from "../../src/runtime/wire/handshake.js";
+import { encodeOpening, encodeRefused, PROTOCOL_VERSIONS } from "../../src/runtime/wire/handshake.js";
 import { bytesOf, flipBit, randomBytes, seededRandom } from "../runtime/wire/bytes.js";
 import { deadline, Endpoint, helloOf, introduce, RawClient, RawServer, textBytes } from "./tcp-world.js";
 
@@ -52,12 +52,12 @@ describe("other versions", () => {
     expect(await caller.answer()).toEqual({
       ok: true,
       kind: "refused",
-      versions: { min: 1, max: 2 },
-      reason: "the caller speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
+      versions: PROTOCOL_VERSIONS,
+      reason: `the caller speaks peer protocol version 7 to 9, this node speaks 1 to ${PROTOCOL_VERSIONS.max}: upgrade this node first`,
     });
     await caller.ended;
     expect(a.warnings).toEqual([
-      "a connection from 127.0.0.1 was refused: it speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
+      `a connection from 127.0.0.1 was refused: it speaks peer protocol version 7 to 9, this node speaks 1 to ${PROTOCOL_VERSIONS.max}: upgrade this node first`,
     ]);
     expect(a.received_).toEqual([]);
   });

@@ -60,7 +60,7 @@ test("a leader says where a follower first differs, once; followers that agree a
   const differences = (): unknown[] => (cluster.events.get(leader) ?? []).filter(({ type }) => type === "appliedDiffers");
   expect(differences()).toEqual([]);
   const host = cluster.nodes.get(leader)?.host;
-  const hello = { clusterId: new Uint8Array(16), name: "x", incarnation: 1n, boot: 1, founders: [], version: 2 };
+  const hello = { clusterId: new Uint8Array(16), name: "x", incarnation: 1n, boot: 1, founders: [], version: 3 };
   for (const checksum of [1, 2]) host?.received(hello, "main", encodeAppliedBlock(0, { through: BLOCK_ENTRIES, checksum }));
   // Of what it has not applied as a whole it says nothing.
   host?.received({ ...hello, name: "y" }, "main", encodeAppliedBlock(0, { through: 2 * BLOCK_ENTRIES, checksum: 1 }));

@@ -53,16 +53,16 @@ function alone(connected: () => string | null) {
   return { raft, work, warnings, change, learners };
 }
 
-test("what a member said of its log before it was one is forgotten: after it left it is not taken in again as new", () => {
+test("what a member said of its past before it was one is forgotten: after it left it is not taken in again as new", () => {
   let at: string = "c#0000000000000001";
   const { work, warnings, change, learners, raft } = alone(() => at);
-  work.heardLog(at, 0);
+  work.heardPast(at, false);
   work.consider();
   change(membersChange({ remove: [at] }));
   change(membersChange({ addLearners: [record(placeholderId("c"), "c")] }));
   expect(learners()).toEqual([placeholderId("c")]);
 
-  work.heardLog(at, 7);
+  work.heardPast(at, true);
   settle(raft);
   expect(learners()).toEqual([placeholderId("c")]);
   expect(warnings).toEqual([
@@ -70,7 +70,7 @@ test("what a member said of its log before it was one is forgotten: after it lef
   ]);
 
   at = "c#0000000000000002";
-  work.heardLog(at, 0);
+  work.heardPast(at, false);
   settle(raft);
   expect(learners()).toEqual([at]);
 });

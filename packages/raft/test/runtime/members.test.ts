@@ -64,7 +64,7 @@ describe("the network", () => {
   const heartbeat: Heartbeat = { type: "Heartbeat", term: 1, leaderCommit: 0, readRound: 0, leases: false };
 
   function hello(name: string, incarnation: bigint): PeerHello {
-    return { clusterId: new Uint8Array(16), name, incarnation, boot: 1, founders: [], version: 2 };
+    return { clusterId: new Uint8Array(16), name, incarnation, boot: 1, founders: [], version: 3 };
   }
 
   test("a message goes to the life of a member that it is for, and to no other one of its name", () => {

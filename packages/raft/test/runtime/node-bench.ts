@@ -245,7 +245,7 @@ export class NodeBench {
 
   #hello(name: string): PeerHello {
     const { clusterId } = this.host.hello();
-    return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [], version: 2 };
+    return { clusterId, name, incarnation: BigInt(name.charCodeAt(0)), boot: 1, founders: [], version: 3 };
   }
 
   /** A peer says something; the node has not had its turn when this returns. */

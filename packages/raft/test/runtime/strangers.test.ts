@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 
 function hello(name: string, incarnation: bigint): PeerHello {
-  return { clusterId: bench.host.hello().clusterId, name, incarnation, boot: 1, founders: [], version: 2 };
+  return { clusterId: bench.host.hello().clusterId, name, incarnation, boot: 1, founders: [], version: 3 };
 }
 
 /** Changes the members, as far as that goes without anybody's help. */
@@ -37,8 +37,8 @@ const dialled = (as: string, found: PeerHello): void => {
   bench.handler.opened(as, "main", found);
   bench.clock.run();
 };
-const log = (lastIndex: number): Uint8Array =>
-  encodePeerLog(0, { lastIndex, lastTerm: lastIndex > 0 ? 1 : 0, recovering: false, priority: 0 });
+const log = (lastIndex: number, wasMember = lastIndex > 0): Uint8Array =>
+  encodePeerLog(0, { lastIndex, lastTerm: lastIndex > 0 ? 1 : 0, recovering: false, priority: 0, wasMember });
 const members = (): readonly string[] => bench.host.running?.raft.configuration.members.map(({ id }) => id) ?? [];
 
 describe("a member that was added by its address alone", () => {
@@ -55,9 +55,17 @@ describe("a member that was added by its address alone", () => {
     expect(members().filter(isPlaceholder)).toHaveLength(0);
   });
 
-  test("is nobody whose directory holds a log: it may be of an earlier membership, and hold votes that were given", () => {
+  test("is whoever has a log, and was a member by no configuration that was committed: a leader may have been deposed before", () => {
     const d = hello("d", 4n);
     dialled("d:1", d);
+    hears(d, log(7, false));
+    expect(members()).toContain(memberId("d", 4n));
+  });
+
+  test("is nobody whose directory is of an earlier membership", () => {
+    const d = hello("d", 4n);
+    dialled("d:1", d);
+    expect(bench.transport.told).toEqual([]);
     hears(d, log(7));
     expect(members().filter(isPlaceholder)).toHaveLength(1);
     expect(members()).not.toContain(memberId("d", 4n));

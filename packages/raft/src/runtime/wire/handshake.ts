@@ -20,7 +20,7 @@ export interface VersionRange {
 }
 
 /** What this code speaks. */
-export const PROTOCOL_VERSIONS: VersionRange = { min: 1, max: 2 };
+export const PROTOCOL_VERSIONS: VersionRange = { min: 1, max: 3 };
 
 export const MAX_HANDSHAKE_BYTES = 4096;
 export const MAX_REFUSAL_BYTES = 1024;

@@ -29,6 +29,8 @@ export interface PeerLog {
   readonly recovering: boolean;
   /** Of the sender, for whoever looks for a new leader; 0 to 100. */
   readonly priority: number;
+  /** The sender was a member by a configuration that it knows to be committed: under a name that was added anew it is not taken in. */
+  readonly wasMember: boolean;
 }
 
 export type Payload =
@@ -76,7 +78,7 @@ const SINCE: { readonly [Type in MessageType]?: number } = {
   EntryStatusRequest: 2,
   EntryStatusResponse: 2,
 };
-const NEWEST = 2;
+const NEWEST = 3;
 /** What every member has that does not say so. */
 const DEFAULT_PRIORITY = 1;
 
@@ -304,6 +306,7 @@ export function encodePeerLog(group: number, peerLog: PeerLog, version = NEWEST)
   writer.u64(peerLog.lastTerm);
   writer.u8(peerLog.recovering ? 1 : 0);
   if (version >= 2) writer.u8(peerLog.priority);
+  if (version >= 3) writer.u8(peerLog.wasMember ? 1 : 0);
   return writer.finish();
 }
 
@@ -364,19 +367,20 @@ export function decodePayload(bytes: Uint8Array, version = NEWEST): Payload {
   return decoded.ok ? decoded.value : { ok: false, reason: `it ${decoded.reason}` };
 }
 
+function readPeerLog(reader: ByteReader, version: number): PeerLog {
+  const lastIndex = reader.u64();
+  return {
+    lastIndex,
+    lastTerm: reader.u64(),
+    recovering: reader.flag(),
+    priority: version >= 2 ? reader.u8() : DEFAULT_PRIORITY,
+    // Where it is not said, a log is taken for the sign of it.
+    wasMember: version >= 3 ? reader.flag() : lastIndex > 0,
+  };
+}
+
 function readPayload(reader: ByteReader, kind: number, group: number, version: number): Payload {
-  if (kind === PEER_LOG)
-    return {
-      ok: true,
-      kind: "peerLog",
-      group,
-      peerLog: {
-        lastIndex: reader.u64(),
-        lastTerm: reader.u64(),
-        recovering: reader.flag(),
-        priority: version >= 2 ? reader.u8() : DEFAULT_PRIORITY,
-      },
-    };
+  if (kind === PEER_LOG) return { ok: true, kind: "peerLog", group, peerLog: readPeerLog(reader, version) };
   if (kind === APPLIED_BLOCK)
     return { ok: true, kind: "appliedBlock", group, block: { through: reader.u64(), checksum: reader.u32() } };
   if (kind === FOUNDING) return { ok: true, kind: "founding", notice: readFoundingNotice(reader) };

@@ -11,6 +11,7 @@ import {
   type HandshakeProgress,
   HandshakeReader,
   MAX_HANDSHAKE_BYTES,
+  PROTOCOL_VERSIONS,
 } from "../../../src/runtime/wire/handshake.js";
 import { bytesOf, flipBit, randomBytes, seededRandom } from "./bytes.js";
 
@@ -97,16 +98,16 @@ describe("the handshake", () => {
       0,
       0,
     ];
-    expect(Array.from(bytes)).toEqual(Array.from(envelope(1, 1, 2, Uint8Array.from(body))));
+    expect(Array.from(bytes)).toEqual(Array.from(envelope(1, 1, PROTOCOL_VERSIONS.max, Uint8Array.from(body))));
   });
 
   test("openings and answers come back as they were said", () => {
     for (const channel of ["main", "bulk"] as const) {
       expect(decodeOpening(envelopeOf(encodeOpening(channel, HELLO)))).toEqual({
         ok: true,
-        version: 2,
+        version: PROTOCOL_VERSIONS.max,
         channel,
-        hello: { ...HELLO, version: 2 },
+        hello: { ...HELLO, version: PROTOCOL_VERSIONS.max },
       });
     }
     const other: Hello = {
@@ -116,7 +117,7 @@ describe("the handshake", () => {
       boot: Number.MAX_SAFE_INTEGER,
       founders: [],
     };
-    for (const version of [1, 2])
+    for (const version of [1, 2, 3])
       expect(decodeAnswer(envelopeOf(encodeAccepted(version, other)))).toEqual({
         ok: true,
         kind: "accepted",
@@ -126,7 +127,7 @@ describe("the handshake", () => {
     expect(decodeAnswer(envelopeOf(encodeRefused("not now")))).toEqual({
       ok: true,
       kind: "refused",
-      versions: { min: 1, max: 2 },
+      versions: PROTOCOL_VERSIONS,
       reason: "not now",
     });
   });
@@ -174,22 +175,22 @@ describe("versions", () => {
     const opening = decodeOpening(envelopeOf(envelope(1, 7, 9, Uint8Array.of(1, 2, 3))));
     expect(opening).toEqual({
       ok: false,
-      reason: "it speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
-      answer: "the caller speaks peer protocol version 7 to 9, this node speaks 1 to 2: upgrade this node first",
+      reason: "it speaks peer protocol version 7 to 9, this node speaks 1 to 3: upgrade this node first",
+      answer: "the caller speaks peer protocol version 7 to 9, this node speaks 1 to 3: upgrade this node first",
     });
   });
 
   test("a caller that is too old is to be upgraded itself", () => {
-    const opening = decodeOpening(envelopeOf(encodeOpening("main", HELLO)), { min: 3, max: 4 });
+    const opening = decodeOpening(envelopeOf(encodeOpening("main", HELLO)), { min: 7, max: 8 });
     expect(opening).toMatchObject({
       ok: false,
-      answer: "the caller speaks peer protocol version 1 to 2, this node speaks 3 to 4: upgrade the caller first",
+      answer: "the caller speaks peer protocol version 1 to 3, this node speaks 7 to 8: upgrade the caller first",
     });
   });
 
   test("the highest version that both speak is taken", () => {
     const envelope = envelopeOf(encodeOpening("main", HELLO, { min: 1, max: 9 }));
-    expect(decodeOpening(envelope)).toMatchObject({ ok: true, version: 2 });
+    expect(decodeOpening(envelope)).toMatchObject({ ok: true, version: PROTOCOL_VERSIONS.max });
     expect(decodeOpening(envelope, { min: 1, max: 1 })).toMatchObject({ ok: true, version: 1, hello: { version: 1 } });
     expect(decodeOpening(envelope, { min: 1, max: 3 })).toMatchObject({ ok: true, version: 3 });
   });
@@ -205,9 +206,9 @@ describe("versions", () => {
   });
 
   test("a version that was not offered is not taken", () => {
-    expect(decodeAnswer(envelopeOf(encodeAccepted(3, HELLO)))).toEqual({
+    expect(decodeAnswer(envelopeOf(encodeAccepted(9, HELLO)))).toEqual({
       ok: false,
-      reason: "it chose version 3, which was not offered",
+      reason: "it chose version 9, which was not offered",
     });
   });
 });

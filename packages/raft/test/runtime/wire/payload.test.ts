@@ -145,8 +145,12 @@ test("every message comes back as it went", () => {
 });
 
 test("the notes of the runtime come back as they went", () => {
-  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true, priority: 9 };
+  const peerLog = { lastIndex: 7, lastTerm: 3, recovering: true, priority: 9, wasMember: false };
   expect(decodePayload(encodePeerLog(4, peerLog))).toEqual({ ok: true, kind: "peerLog", group: 4, peerLog });
+  // What an older version does not say.
+  const inVersion = (version: number) => decodePayload(encodePeerLog(4, peerLog, version), version);
+  expect(inVersion(2)).toMatchObject({ peerLog: { ...peerLog, wasMember: true } });
+  expect(inVersion(1)).toMatchObject({ peerLog: { ...peerLog, wasMember: true, priority: 1 } });
   const notice = {
     founded: true,
     records: [
